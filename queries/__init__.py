@@ -1,0 +1,1 @@
+"""The cached query module: everything that talks to PostgreSQL. It knows nothing of Streamlit."""

@@ -1,0 +1,1 @@
+"""What is asked: one module per subject, each function pure: arguments in, a Query out."""

@@ -1,0 +1,135 @@
+"""Everything that can go wrong, in words a person can act on.
+
+UsageDashboardError
+├── SettingsError            a setting has a value that is not accepted; stops the start
+├── EmbeddedServerError      the embedded PostgreSQL cannot be started
+├── PeriodError              from after to, out of range, or too many buckets
+├── NotFoundError            unknown, or outside what the viewer may see: never told apart
+├── UnscopedStatementError   a statement reads a tenant-keyed table without its tenant predicate
+├── MappingError             a mapped table or column is not in the database
+├── ReaderGoneError          nobody waits for the answer any more
+└── DatabaseError            PostgreSQL did not give the answer
+    ├── DatabaseUnavailableError   unreachable, asleep, restarting, or out of connections
+    ├── StatementTimeoutError      ran longer than the statement timeout
+    ├── TooManyRowsError           more rows than the row limit
+    └── PermissionDeniedError      the reader role may not read this
+
+`translated` is the one place where driver errors become these.
+"""
+
+from __future__ import annotations
+
+import secrets
+
+import psycopg
+import sqlalchemy.exc
+
+
+class UsageDashboardError(Exception):
+    """A lower-case fact, then the fix. `reference` is printed on the page and in the log."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.reference = secrets.token_hex(4)
+
+
+class SettingsError(UsageDashboardError):
+    """A setting has a value that is not accepted."""
+
+
+class EmbeddedServerError(UsageDashboardError):
+    """The embedded PostgreSQL cannot be started."""
+
+
+class PeriodError(UsageDashboardError):
+    """A period that cannot be answered."""
+
+
+class NotFoundError(UsageDashboardError):
+    """Unknown, or outside the viewer's scope; the two are never told apart."""
+
+
+class UnscopedStatementError(UsageDashboardError):
+    """A statement reads a tenant-keyed table without its tenant predicate."""
+
+
+class MappingError(UsageDashboardError):
+    """A mapped table or column is not in the database."""
+
+
+class ReaderGoneError(UsageDashboardError):
+    """Nobody waits for the answer any more."""
+
+
+class DatabaseError(UsageDashboardError):
+    """PostgreSQL did not give the answer."""
+
+
+class DatabaseUnavailableError(DatabaseError):
+    """Unreachable, asleep, restarting, or out of connections. Asking again later may work."""
+
+
+class StatementTimeoutError(DatabaseError):
+    """The statement ran longer than the statement timeout."""
+
+
+class TooManyRowsError(DatabaseError):
+    """The statement returned more rows than the row limit."""
+
+
+class PermissionDeniedError(DatabaseError):
+    """The reader role may not read this."""
+
+
+# SQLSTATE classes and codes: https://www.postgresql.org/docs/current/errcodes-appendix.html
+_UNAVAILABLE = ("08", "53", "57P")
+_MISSING = {"42P01": "table", "42703": "column", "3F000": "schema", "42704": "type"}
+
+
+def translated(error: BaseException, *, timeout_s: float | None = None) -> UsageDashboardError:
+    """The dashboard's own error for a driver's or SQLAlchemy's; the message holds no secret and no row."""
+    if isinstance(error, UsageDashboardError):
+        return error
+    if isinstance(error, sqlalchemy.exc.TimeoutError):
+        return DatabaseUnavailableError("every database connection is busy; try again in a moment, or raise POOL_SIZE")
+    original = error.orig if isinstance(error, sqlalchemy.exc.DBAPIError) and error.orig is not None else error
+    state = getattr(original, "sqlstate", None) or ""
+    return _by_state(original, state, timeout_s)
+
+
+def _by_state(original: BaseException, state: str, timeout_s: float | None) -> UsageDashboardError:
+    if state == "57014":
+        return _cancelled(timeout_s)
+    if state == "42501":
+        return PermissionDeniedError(
+            f"the reader role may not read this ({_first_line(original)}); run `python -m dashboard migrate`"
+            " with DIRECT_URL, or grant SELECT to it"
+        )
+    if state in _MISSING:
+        return MappingError(
+            f"{_first_line(original)}; name the {_MISSING[state]} that takes its place in the mapping file"
+            " (MAPPING_FILE), or run `python -m dashboard migrate`"
+        )
+    if state in ("28P01", "28000", "3D000"):
+        return DatabaseUnavailableError(
+            f"the database refused the sign-in or does not exist (SQLSTATE {state}); check DATABASE_URL"
+        )
+    if not state or state.startswith(_UNAVAILABLE):
+        if isinstance(original, psycopg.OperationalError | psycopg.InterfaceError | OSError):
+            return DatabaseUnavailableError("the database does not answer; the page tries again by itself")
+        return DatabaseError(f"the database gave no answer ({type(original).__name__}); see the log")
+    return DatabaseError(f"the database refused the statement (SQLSTATE {state}): {_first_line(original)}")
+
+
+def _cancelled(timeout_s: float | None) -> UsageDashboardError:
+    limit = f" after {timeout_s:g} s" if timeout_s else ""
+    return StatementTimeoutError(
+        f"the statement was stopped{limit}; choose a shorter period or fewer tenants, or raise STATEMENT_TIMEOUT_S"
+    )
+
+
+def _first_line(error: BaseException) -> str:
+    diagnostic = getattr(error, "diag", None)
+    primary = getattr(diagnostic, "message_primary", None) if diagnostic is not None else None
+    return str(primary) if primary else type(error).__name__

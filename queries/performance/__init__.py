@@ -1,0 +1,1 @@
+"""How well it went: every execution recorded, counted and logged."""

@@ -1,0 +1,156 @@
+"""A question (Query) and its answer (Result). Catalog functions make questions; the runner answers them."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any, Concatenate, Literal, ParamSpec
+
+import pandas as pd
+import sqlalchemy as sa
+
+from queries.period import Period
+from queries.scope import Scope
+from queries.tables import Tables, default_tables
+
+P = ParamSpec("P")
+
+Freshness = Literal["normal", "live"]
+Outcome = Literal["hit", "stale", "miss", "shared", "error"]
+"""hit: from a cache, fresh. stale: from a cache, past its time to live, being computed anew. miss: run by this request.
+shared: run by another request that asked the same at the same time. error: no answer."""
+
+Finish = Callable[[pd.DataFrame, Mapping[str, Any]], pd.DataFrame]
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A named question with its scope and arguments. The statement is built only when no cache has the answer.
+
+    `series` tells apart questions whose answers may stand in for each other as time goes on: the same without `now`.
+    """
+
+    name: str
+    scope: Scope
+    arguments: Mapping[str, Any]
+    build: Callable[[Tables], sa.Select[Any] | sa.CompoundSelect[Any]] = field(repr=False, compare=False)
+    finish: Callable[[pd.DataFrame], pd.DataFrame] | None = field(default=None, repr=False, compare=False)
+    freshness: Freshness = "normal"
+    row_limit: int | None = None
+    key: str = field(default="", repr=False)
+    series: str = field(default="", repr=False)
+
+    def statement(self, tables: Tables | None = None) -> sa.Select[Any] | sa.CompoundSelect[Any]:
+        """The statement, for live tables or, to look at it, for Prisma's default ones."""
+        return self.build(tables if tables is not None else default_tables())
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Milliseconds of one answer: waiting for a connection or another request, in the database until the first row is
+    known, fetching rows, making the frame, and in the caches."""
+
+    wait_ms: float = 0.0
+    database_ms: float = 0.0
+    fetch_ms: float = 0.0
+    frame_ms: float = 0.0
+    cache_ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """An answer: its rows, how old they are, where they came from and what they cost.
+
+    `frame` is the reader's own shallow copy; pandas copies on write. `as_of` is when the database was read, in UTC.
+    `timings` are those of this request; `computed` those of the run that made the rows.
+    """
+
+    query: Query
+    frame: pd.DataFrame
+    as_of: datetime
+    outcome: Outcome
+    timings: Timings
+    computed: Timings
+    sql: str
+    parameters: Mapping[str, Any]
+
+    @property
+    def rows(self) -> int:
+        return len(self.frame)
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogEntry:
+    """One question that the catalog can ask."""
+
+    name: str
+    function: Callable[..., Query]
+    freshness: Freshness
+
+
+CATALOG: dict[str, CatalogEntry] = {}
+
+
+def catalog_query(
+    name: str, *, freshness: Freshness = "normal", row_limit: int | None = None, finish: Finish | None = None
+) -> Callable[
+    [Callable[Concatenate[Tables, Scope, P], sa.Select[Any] | sa.CompoundSelect[Any]]],
+    Callable[Concatenate[Scope, P], Query],
+]:
+    """Make a function `(tables, scope, ...) -> statement` a catalog function `(scope, ...) -> Query`.
+
+    Arguments are keyword arguments of primitives, dates, tuples of them, or a Period: they are the cache key.
+    `finish(frame, arguments)` completes the rows once, before they are cached (gaps filled, order made).
+    """
+
+    def decorate(
+        build: Callable[Concatenate[Tables, Scope, P], sa.Select[Any] | sa.CompoundSelect[Any]],
+    ) -> Callable[Concatenate[Scope, P], Query]:
+        def ask(scope: Scope, /, *args: P.args, **kwargs: P.kwargs) -> Query:
+            if args:
+                raise TypeError(f"{name} takes its arguments by name")
+            key, series = _keys(name, scope, kwargs)
+            return Query(
+                name=name,
+                scope=scope,
+                arguments=kwargs,
+                build=lambda tables: build(tables, scope, **kwargs),  # type: ignore[call-arg]  # args is empty
+                finish=None if finish is None else lambda frame: finish(frame, kwargs),
+                freshness=freshness,
+                row_limit=row_limit,
+                key=key,
+                series=series,
+            )
+
+        if name in CATALOG:
+            raise ValueError(f"two catalog functions are called {name}")
+        functools.update_wrapper(ask, build)
+        CATALOG[name] = CatalogEntry(name, ask, freshness)
+        return ask
+
+    return decorate
+
+
+def _keys(name: str, scope: Scope, arguments: Mapping[str, Any]) -> tuple[str, str]:
+    """The key and the series of a question. `repr` of primitives keeps 1, "1" and True apart."""
+    parts, series_parts = [name, scope.digest], [name, scope.digest]
+    for argument in sorted(arguments):
+        value = arguments[argument]
+        if isinstance(value, Period):
+            parts.append(f"{argument}={value.key()!r}")
+            series_parts.append(f"{argument}={value.series_key()!r}")
+        else:
+            text = f"{argument}={_primitive(value)!r}"
+            parts.append(text)
+            series_parts.append(text)
+    return "|".join(parts), "|".join(series_parts)
+
+
+def _primitive(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_primitive(one) for one in value)
+    if value is None or isinstance(value, str | int | bool | float | date | datetime):
+        return value
+    raise TypeError(f"a catalog argument of type {type(value).__name__} cannot be part of a cache key; use a primitive")

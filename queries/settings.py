@@ -1,0 +1,104 @@
+"""Every setting: its name, its default, what it accepts. A wrong value stops the start and names itself."""
+
+from __future__ import annotations
+
+import zoneinfo
+from pathlib import Path
+from typing import Literal
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from queries.errors import SettingsError
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Settings(BaseSettings):
+    """Read once from the environment; frozen. The environment variable is the field's name in capitals."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", case_sensitive=False, env_ignore_empty=True)
+
+    database_url: SecretStr | None = Field(
+        None, description="PostgreSQL to read, pooled is fine (postgresql://...). Unset: the embedded demo."
+    )
+    direct_url: SecretStr | None = Field(
+        None, description="The same database without a pooler, as a role that may own the schema usage_dashboard."
+    )
+    redis_url: SecretStr | None = Field(None, description="Shared cache (redis://, rediss:// or unix://). Optional.")
+    auth: Literal["none"] | None = Field(
+        None,
+        validation_alias=AliasChoices("USAGE_DASHBOARD_AUTH", "auth"),
+        description="`none`: everybody who reaches the address is an administrator. Needed with DATABASE_URL.",
+    )
+    data: Path = Field(
+        ROOT / ".data",
+        validation_alias=AliasChoices("USAGE_DASHBOARD_DATA", "data"),
+        description="Folder of the embedded PostgreSQL.",
+    )
+    mapping_file: Path | None = Field(None, description="TOML file that maps table and column names. Default: Prisma.")
+    address: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8501, ge=1, le=65535, description="Port to listen on, 1 to 65535.")
+    reporting_zone: str = Field("UTC", description="IANA time zone of days and months, such as Europe/Berlin.")
+    statement_timeout_s: float = Field(
+        20.0, ge=0.1, le=600, description="A statement is stopped after this; 0.1 to 600."
+    )
+    slow_query_ms: float = Field(250.0, ge=1, le=600_000, description="Database time from which a statement is slow.")
+    row_limit: int = Field(50_000, ge=100, le=5_000_000, description="Rows a statement may return to a page.")
+    pool_size: int = Field(8, ge=1, le=100, description="Database connections of this process.")
+    pool_wait_s: float = Field(10.0, ge=0.1, le=120, description="Longest wait for a free connection.")
+    cache_bytes: int = Field(256 * 2**20, ge=2**20, le=2**36, description="Bytes of results kept in this process.")
+    cache_ttl_s: float = Field(300.0, ge=1, le=86_400, description="A result is fresh for this long; 1 to 86400.")
+    cache_live_ttl_s: float = Field(60.0, ge=1, le=3600, description="The same for what changes by the minute.")
+    cache_stale_s: float = Field(
+        900.0, ge=0, le=86_400, description="An older result may stand in this long while the new one is computed."
+    )
+    query_log_days: int = Field(30, ge=1, le=3650, description="Days that the query log keeps.")
+    log_format: Literal["text", "json"] = Field("text", description="`text` for a terminal, `json` for a collector.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least severe line logged.")
+
+    @field_validator("reporting_zone")
+    @classmethod
+    def _zone_exists(cls, value: str) -> str:
+        if value not in zoneinfo.available_timezones():
+            raise ValueError("an IANA time zone such as UTC or Europe/Berlin is accepted")
+        return value
+
+    @field_validator("database_url", "direct_url")
+    @classmethod
+    def _postgresql_only(cls, value: SecretStr | None) -> SecretStr | None:
+        accepted = ("postgresql://", "postgres://")
+        if value is not None and not value.get_secret_value().startswith(accepted):
+            raise ValueError("an address that starts with postgresql:// is accepted")
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis_only(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("an address that starts with redis://, rediss:// or unix:// is accepted")
+        return value
+
+
+def load_settings(**overrides: object) -> Settings:
+    """The settings of the environment, with overrides; SettingsError names each wrong variable."""
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]  # pydantic checks each value itself
+    except ValidationError as error:
+        raise SettingsError("\n".join(_sentence(dict(item)) for item in error.errors(include_input=False))) from None
+
+
+def environment_name(field: str) -> str:
+    """The environment variable of a field: its alias, or its name in capitals."""
+    alias = Settings.model_fields[field].validation_alias
+    return str(alias.choices[0]) if isinstance(alias, AliasChoices) else field.upper()
+
+
+def _sentence(item: dict[str, object]) -> str:
+    location = item.get("loc")
+    first = str(location[0]) if isinstance(location, tuple) and location else "settings"
+    field = first.lower()
+    name = environment_name(field) if field in Settings.model_fields else first
+    reason = str(item.get("msg", "not accepted")).removeprefix("Value error, ")
+    described = Settings.model_fields[field].description if field in Settings.model_fields else None
+    return f"{name} is not accepted: {reason[:1].lower()}{reason[1:]}." + (f" {described}" if described else "")

@@ -1,0 +1,212 @@
+"""The application's tables under our names, with the live catalog's types, and the expressions that need them.
+
+A predicate never wraps an indexed column: the parameter is converted, not the column.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.engine.interfaces import Dialect
+
+from queries.errors import MappingError
+from queries.mapping import Mapping, prisma_mapping
+from queries.period import Period
+
+OUR_SCHEMA = "usage_dashboard"
+
+
+class NaiveUtc(sa.types.TypeDecorator[datetime]):
+    """`timestamp` without zone that holds UTC, as Prisma writes it. An aware parameter is refused:
+    PostgreSQL would compare it through the connection's zone without a word."""
+
+    impl = sa.TIMESTAMP
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        if value is not None and value.tzinfo is not None:
+            raise ValueError("an aware time for a column without zone; convert it to naive UTC first")
+        return value
+
+
+class AwareTime(sa.types.TypeDecorator[datetime]):
+    """`timestamptz`. A naive parameter is refused, for the same reason."""
+
+    impl = sa.TIMESTAMP(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        if value is not None and value.tzinfo is None:
+            raise ValueError("a naive time for a column with zone; make it aware first")
+        return value
+
+
+@dataclass(frozen=True)
+class Tables:
+    """One SQLAlchemy table per logical table; columns are reached by their logical names."""
+
+    mapping: Mapping
+    walled: bool
+    organization: sa.Table
+    user: sa.Table
+    membership: sa.Table
+    subscription: sa.Table
+    credit_balance: sa.Table
+    credit_transaction: sa.Table
+    usage_limit: sa.Table
+    generation: sa.Table
+    image: sa.Table
+
+    def all(self) -> dict[str, sa.Table]:
+        return {one.name: getattr(self, one.name) for one in fields(self) if one.name not in ("mapping", "walled")}
+
+    def has(self, column: sa.ColumnElement[Any], kind: str, *logical: str) -> sa.ColumnElement[bool]:
+        """Whether the column holds one of the logical values of this kind, such as generation_status, succeeded."""
+        wanted = [value for one in logical for value in self.mapping.values[kind][one]]
+        if isinstance(column.type, sa.Enum):
+            wanted = [value for value in wanted if value in column.type.enums]
+        return column.in_(wanted) if wanted else sa.false()
+
+
+def wall_name(logical: str) -> str:
+    """The view in our schema that stands before one of their tables."""
+    return f"app_{logical}"
+
+
+def facts(tables: Tables) -> sa.Table:
+    """The one relation that every usage figure reads: a row per generation. Aggregates may take its place."""
+    return tables.generation
+
+
+def default_tables(mapping: Mapping | None = None, *, walled: bool = False) -> Tables:
+    """Tables with the types that Prisma gives by default: to print and walk statements without a database."""
+    chosen = mapping or prisma_mapping()
+    types = {
+        name: {column: _default_type(name, column) for column in one.columns} for name, one in chosen.tables.items()
+    }
+    return _built(chosen, walled, types)
+
+
+def reflected_tables(connection: sa.Connection, mapping: Mapping, *, walled: bool) -> Tables:
+    """Tables with the types of the live catalog; MappingError names what is missing and the setting that maps it."""
+    inspector = sa.inspect(connection)
+    wanted: dict[str, list[str]] = {}
+    for logical in mapping.tables:
+        schema, name = _place(logical, mapping, walled)
+        wanted.setdefault(schema, []).append(name)
+    found: dict[tuple[str, str], dict[str, sa.types.TypeEngine[Any]]] = {}
+    for schema, names in wanted.items():
+        columns = inspector.get_multi_columns(
+            schema=schema, filter_names=names, kind=sa.engine.reflection.ObjectKind.ANY
+        )
+        for (_, name), described in columns.items():
+            found[schema, name] = {one["name"]: one["type"] for one in described}
+    types = {
+        logical: _live_types(logical, mapping, found.get(_place(logical, mapping, walled)))
+        for logical in mapping.tables
+    }
+    return _built(mapping, walled, types)
+
+
+def instant(column: sa.ColumnElement[Any], value: datetime) -> datetime:
+    """An aware time as a parameter for this column: naive UTC where the column has no zone."""
+    return value.astimezone(UTC).replace(tzinfo=None) if isinstance(column.type, NaiveUtc) else value.astimezone(UTC)
+
+
+def between(column: sa.ColumnElement[Any], start: datetime, end: datetime) -> sa.ColumnElement[bool]:
+    """`start <= column < end`, by the column's own type."""
+    return sa.and_(column >= instant(column, start), column < instant(column, end))
+
+
+def within(column: sa.ColumnElement[Any], period: Period) -> sa.ColumnElement[bool]:
+    """Whether a time column lies in the period, up to its `now`."""
+    return between(column, period.start, period.until)
+
+
+def aware(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    """The column as `timestamptz`, for the select list; never for a predicate."""
+    return sa.func.timezone("UTC", column, type_=AwareTime()) if isinstance(column.type, NaiveUtc) else column
+
+
+def bucket(column: sa.ColumnElement[Any], period: Period) -> sa.ColumnElement[Any]:
+    """The start of the column's bucket as `timestamptz`. The three-argument form on a naive column would follow the
+    connection's zone, so a naive one is made aware first."""
+    return sa.func.date_trunc(period.grain, aware(column), period.zone, type_=AwareTime())
+
+
+def _place(logical: str, mapping: Mapping, walled: bool) -> tuple[str, str]:
+    one = mapping.tables[logical]
+    return (OUR_SCHEMA, wall_name(logical)) if walled else (one.schema, one.name)
+
+
+def _built(mapping: Mapping, walled: bool, types: dict[str, dict[str, sa.types.TypeEngine[Any]]]) -> Tables:
+    metadata = sa.MetaData()
+    built = {}
+    for logical in mapping.tables:
+        schema, name = _place(logical, mapping, walled)
+        physical = mapping.tables[logical].columns
+        columns = [sa.Column(physical[key], type_, key=key) for key, type_ in types[logical].items()]
+        built[logical] = sa.Table(
+            name, metadata, *columns, schema=schema, info={"tenant_keyed": True, "logical": logical}
+        )
+    return Tables(mapping=mapping, walled=walled, **built)
+
+
+def _live_types(
+    logical: str, mapping: Mapping, live: dict[str, sa.types.TypeEngine[Any]] | None
+) -> dict[str, sa.types.TypeEngine[Any]]:
+    one = mapping.tables[logical]
+    if live is None:
+        raise MappingError(
+            f'the table "{one.schema}"."{one.name}" is not in the database; map it by [tables.{logical}] name'
+            " in the mapping file (MAPPING_FILE)"
+        )
+    for key, physical in one.columns.items():
+        if physical not in live:
+            raise MappingError(
+                f'the column "{physical}" of "{one.schema}"."{one.name}" is not in the database; map it by'
+                f" [tables.{logical}] columns.{key} in the mapping file (MAPPING_FILE)"
+            )
+    return {key: _ours(live[physical]) for key, physical in one.columns.items()}
+
+
+def _ours(type_: sa.types.TypeEngine[Any]) -> sa.types.TypeEngine[Any]:
+    if isinstance(type_, sa.TIMESTAMP):
+        return AwareTime() if type_.timezone else NaiveUtc()
+    return type_
+
+
+_TIMES = ("created_at", "updated_at", "completed_at", "period_start", "period_end", "reset_at")
+_INTEGERS = ("credits_per_period", "balance", "amount", "count", "limit", "credits_used", "duration_ms", "size_bytes")
+_ENUMS: dict[tuple[str, str], tuple[str, tuple[str, ...]]] = {
+    ("generation", "type"): ("GenerationType", ("TEXT_TO_IMAGE", "IMAGE_TO_IMAGE", "INPAINTING", "UPSCALE")),
+    ("usage_limit", "type"): ("GenerationType", ("TEXT_TO_IMAGE", "IMAGE_TO_IMAGE", "INPAINTING", "UPSCALE")),
+    ("generation", "status"): ("GenerationStatus", ("PENDING", "PROCESSING", "SUCCEEDED", "FAILED", "CANCELLED")),
+    ("subscription", "plan"): ("Plan", ("FREE", "STARTER", "PRO", "BUSINESS")),
+    ("subscription", "status"): ("SubscriptionStatus", ("TRIALING", "ACTIVE", "PAST_DUE", "CANCELED")),
+    ("membership", "role"): ("MembershipRole", ("OWNER", "ADMIN", "MEMBER")),
+    ("credit_transaction", "type"): (
+        "CreditTransactionType",
+        ("GRANT", "PURCHASE", "CHARGE", "REFUND", "ADJUSTMENT", "EXPIRY"),
+    ),
+}
+
+
+def _default_type(table: str, column: str) -> sa.types.TypeEngine[Any]:
+    if (table, column) in _ENUMS:
+        name, labels = _ENUMS[table, column]
+        return postgresql.ENUM(*labels, name=name, create_type=False)
+    if column in _TIMES:
+        return NaiveUtc()
+    if column in _INTEGERS:
+        return sa.Integer()
+    special: dict[str, sa.types.TypeEngine[Any]] = {
+        "date": sa.Date(),
+        "data": sa.LargeBinary(),
+        "price_paid": sa.Numeric(12, 2),
+    }
+    return special.get(column, sa.Text())
