@@ -4,6 +4,7 @@ UsageDashboardError
 ├── SettingsError            a setting has a value that is not accepted; stops the start
 ├── EmbeddedServerError      the embedded PostgreSQL cannot be started
 ├── PeriodError              from after to, out of range, or too many buckets
+├── ArgumentError            an argument of a question that is not accepted: a sort, a split, a limit, a search
 ├── NotFoundError            unknown, or outside what the viewer may see: never told apart
 ├── UnscopedStatementError   a statement reads a tenant-keyed table without its tenant predicate
 ├── MappingError             a mapped table or column is not in the database
@@ -44,6 +45,10 @@ class EmbeddedServerError(UsageDashboardError):
 
 class PeriodError(UsageDashboardError):
     """A period that cannot be answered."""
+
+
+class ArgumentError(UsageDashboardError):
+    """An argument of a question that is not accepted: a sort, a split, a limit, a search."""
 
 
 class NotFoundError(UsageDashboardError):

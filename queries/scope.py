@@ -32,7 +32,7 @@ class Scope:
     def of(cls, ids: Iterable[str]) -> Scope:
         """The scope of these tenants; of none is a scope that sees nothing."""
         ordered = tuple(sorted({str(one) for one in ids}))
-        packed = b"".join(len(raw := one.encode()).to_bytes(4, "big") + raw for one in ordered)
+        packed = b"".join(len(raw := one.encode("utf-8", "surrogatepass")).to_bytes(4, "big") + raw for one in ordered)
         return cls(frozenset(ordered), hashlib.blake2b(packed, digest_size=16).hexdigest(), ordered)
 
     @property
@@ -59,17 +59,30 @@ class Scope:
         """
         if self.ids is None:
             return sa.true()
-        native = [value for one in self.ordered_ids if (value := _native(one, column.type)) is not None]
+        native = [value for one in self.ordered_ids if (value := native_id(one, column.type)) is not None]
         bound = sa.bindparam("tenants", native, type_=postgresql.ARRAY(column.type), unique=True)
         return column == sa.any_(bound)
 
 
-def _native(text: str, type_: sa.types.TypeEngine[Any]) -> Any:
+def native_id(text: str, type_: sa.types.TypeEngine[Any]) -> Any:
+    """The id as a value for a column of this type; None when it is not the text form of one, and so nobody's id."""
+    native: Any = text
     try:
         if isinstance(type_, sa.Integer):
-            return int(text)
+            native = int(text)
+            return native if str(native) == text and abs(native) < _integer_limit(type_) else None
         if isinstance(type_, sa.Uuid):
-            return uuid.UUID(text)
+            native = uuid.UUID(text)
     except ValueError:
         return None
-    return text if "\x00" not in text else None
+    return native if str(native) == text and is_storable(text) else None
+
+
+def is_storable(text: str) -> bool:
+    """Whether a PostgreSQL text in UTF-8 can hold it: no NUL and no lone surrogate."""
+    return "\x00" not in text and not any("\ud800" <= one <= "\udfff" for one in text)
+
+
+def _integer_limit(type_: sa.Integer) -> int:
+    bits = 15 if isinstance(type_, sa.SmallInteger) else 63 if isinstance(type_, sa.BigInteger) else 31
+    return int(2**bits)

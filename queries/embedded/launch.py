@@ -170,7 +170,7 @@ def run_watched(program: Sequence[str], parent: int, parent_died: int) -> int:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Follow the orders of the JSON object; returns only as a watcher or when nothing was started."""
+    """Follow the orders of the JSON object; returns only as a watcher, otherwise it becomes the program."""
     orders, program = json.loads(arguments[0]), list(arguments[1:])
     os.umask(0o077)
     if orders["uid"] is not None:
@@ -180,7 +180,7 @@ def main(arguments: Sequence[str]) -> int:
     prctl(PR_SET_PDEATHSIG, orders["signal"])
     if os.getppid() != orders["parent"]:
         raise NotStartedError("the parent process ended before the program started")
-    os.execv(program[0], program)  # noqa: S606 - replacing ourselves is the purpose
+    return os.execv(program[0], program)  # noqa: S606 - replacing ourselves is the purpose
 
 
 if __name__ == "__main__":

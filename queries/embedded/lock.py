@@ -47,13 +47,27 @@ class FolderLock:
         os.ftruncate(self._descriptor, len(content))
 
     def describe_holder(self) -> str | None:
-        """'process 4711, serving http://127.0.0.1:8501', or None when nobody says so."""
+        """'process 4711, serving http://127.0.0.1:8501'; None when nobody holds it (a killed one's words stay)."""
+        if not self._is_held():
+            return None
         try:
             holder = json.loads(self._path.read_text())
             pid, address = int(holder["pid"]), holder["address"]
         except (OSError, ValueError, KeyError, TypeError):
             return None
         return f"process {pid}" + (f", serving {address}" if address else "")
+
+    def _is_held(self) -> bool:
+        if self._descriptor is not None:
+            return True
+        try:
+            with self._path.open() as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False
 
     def _refusal(self) -> str:
         holder = self.describe_holder() or "another process"

@@ -1,11 +1,16 @@
 """What a killed parent or a killed postmaster leaves behind, and how it is cleared away before the next start.
 
-Called only while the data folder's lock is held, so no living program looks after the processes found here.
+Called only while the data folder's lock is held, so no living program looks after the processes found here. They are
+known by their cluster name, which PostgreSQL shows on every process's command line: that is readable where the
+process's folder is not (root in a container without CAP_SYS_PTRACE).
 """
 
+import hashlib
 import os
 import signal
+import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from queries.errors import EmbeddedServerError
@@ -15,6 +20,11 @@ POLL_S = 0.02
 LEAVE_ALONE_S = 2.0
 FAST_SHUTDOWN_S = 30.0
 BACKENDS_S = 3.0
+
+
+def cluster_name(data: Path) -> str:
+    """The name that the server on the folder `data` carries on the command line of each of its processes."""
+    return f"usage-dashboard-{hashlib.sha256(str(data.resolve()).encode()).hexdigest()[:16]}"
 
 
 def postmaster_status(data: Path) -> tuple[int, str] | None:
@@ -27,44 +37,49 @@ def postmaster_status(data: Path) -> tuple[int, str] | None:
 
 
 def server_processes(data: Path) -> set[int]:
-    """Ids of the PostgreSQL processes that work in `data`. Empty on systems without /proc."""
-    return {int(entry.name) for entry in Path("/proc").glob("[0-9]*") if _works_in(entry, data.resolve())}
+    """Ids of the PostgreSQL processes, postmaster and backends, that work on `data`."""
+    name = cluster_name(data)
+    return {pid for pid, command in _command_lines() if name in command and _is_postgres(command)}
 
 
 def clear_the_way(data: Path) -> None:
-    """Wait for, or end, every PostgreSQL process that still works in `data`; EmbeddedServerError when one stays."""
+    """Wait for, or end, every PostgreSQL process that still works on `data`; EmbeddedServerError when one stays."""
     status = postmaster_status(data)
     if status is None:
         return
     pid = status[0]
-    if pid in server_processes(data) or (not Path("/proc/self").exists() and _is_alive(pid)):
+    if pid in server_processes(data):
         _end_postmaster(pid, data)
     _end_backends(data)
     _forget_reused_pid(pid, data)
 
 
-def _works_in(entry: Path, data: Path) -> bool:
+def _command_lines() -> Iterator[tuple[int, str]]:
+    if Path("/proc/self/cmdline").exists():
+        for entry in Path("/proc").glob("[0-9]*"):
+            yield int(entry.name), _command_line(int(entry.name)) or ""
+        return
+    listing = subprocess.run(("/bin/ps", "-axo", "pid=,command="), capture_output=True, text=True, check=True)
+    for line in listing.stdout.splitlines():
+        pid, _, command = line.strip().partition(" ")
+        yield int(pid), command
+
+
+def _command_line(pid: int) -> str | None:
+    """The command line; empty for a zombie, None when there is no such process."""
     try:
-        if not (entry / "exe").readlink().name.startswith("postgres"):
-            return False
-        return (entry / "cwd").readlink() == data
-    except OSError:  # ended meanwhile, or another user's
-        return False
+        return (Path("/proc") / str(pid) / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    except OSError:
+        return None
 
 
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+def _is_postgres(command: str) -> bool:
+    return "postgres" in command and "launch.py" not in command
 
 
-def _wait_until_gone(pid: int, seconds: float) -> bool:
+def _wait_until_gone(pid: int, data: Path, seconds: float) -> bool:
     deadline = time.monotonic() + seconds
-    while _is_alive(pid):
+    while pid in server_processes(data):
         if time.monotonic() > deadline:
             return False
         time.sleep(POLL_S)
@@ -72,18 +87,18 @@ def _wait_until_gone(pid: int, seconds: float) -> bool:
 
 
 def _end_postmaster(pid: int, data: Path) -> None:
-    if _wait_until_gone(pid, LEAVE_ALONE_S):
+    if _wait_until_gone(pid, data, LEAVE_ALONE_S):
         return
     _send(pid, signal.SIGINT)
-    if not _wait_until_gone(pid, FAST_SHUTDOWN_S):
+    if not _wait_until_gone(pid, data, FAST_SHUTDOWN_S):
         raise EmbeddedServerError(
-            f"an older PostgreSQL (process {pid}) still works in {data} and does not stop; end it with "
+            f"an older PostgreSQL (process {pid}) still works on {data} and does not stop; end it with "
             f"'kill -INT {pid}' and start again"
         )
 
 
 def _end_backends(data: Path) -> None:
-    """Backends of a killed postmaster may compute on for minutes, and PostgreSQL rightly refuses to start beside them."""
+    """A killed postmaster's backends may compute on for minutes; PostgreSQL rightly refuses to start beside them."""
     for number in (signal.SIGQUIT, signal.SIGKILL):
         deadline = time.monotonic() + BACKENDS_S
         for pid in server_processes(data):
@@ -93,13 +108,12 @@ def _end_backends(data: Path) -> None:
 
 
 def _forget_reused_pid(pid: int, data: Path) -> None:
-    """After a reboot the id in postmaster.pid may belong to a stranger, for whom PostgreSQL would wait in vain."""
-    entry = Path("/proc") / str(pid)
-    try:
-        entry.joinpath("exe").readlink()
-    except OSError:
-        return
-    if not _works_in(entry, data.resolve()) and not server_processes(data):
+    """After a reboot the id in postmaster.pid may belong to a stranger, for whom PostgreSQL would wait in vain.
+
+    A PostgreSQL that somebody started by hand on our folder is no stranger: PostgreSQL itself then refuses to start.
+    """
+    command = _command_line(pid)
+    if command is not None and not _is_postgres(command) and not server_processes(data):
         (data / "postmaster.pid").unlink(missing_ok=True)
 
 

@@ -1,0 +1,11 @@
+"""The script that Streamlit reruns: the page's frame, who is looking, and the navigation."""
+
+import streamlit as st
+
+from dashboard import panels, places, viewer
+
+st.set_page_config(page_title="Usage dashboard", page_icon=":material/monitoring:", layout="wide")
+page = st.navigation(places.navigation(), position="sidebar")
+viewer.switch()
+panels.notices()
+page.run()

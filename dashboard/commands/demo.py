@@ -1,0 +1,74 @@
+"""The demo's data in the embedded server: made at the first start, brought up to now at every later one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+import psycopg
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from demo import history, load
+from queries import migrations
+from queries.embedded import EmbeddedServer
+from queries.settings import load_settings
+
+DEMO = "demo"
+SEED = 20_260
+
+demo_app = typer.Typer(no_args_is_help=True)
+ProgressReport = Callable[[str, int, int], None]
+
+
+@demo_app.command()
+def reset() -> None:
+    """Throw the demo's data away and make it anew. Stop the dashboard first."""
+    server = EmbeddedServer(load_settings().data)
+    server.start()
+    try:
+        server.drop_database(DEMO)
+        prepare(server)
+    finally:
+        server.stop()
+
+
+@demo_app.callback()
+def _group() -> None:
+    """Keeps `reset` a command of its own."""
+
+
+def prepare(server: EmbeddedServer) -> None:
+    """The demo's database with its tables, its history up to now, and our schema."""
+    server.ensure_database(DEMO)
+    with psycopg.connect(server.url(DEMO, "app")) as connection, progress_bar() as progress:
+        now = datetime.now(UTC)
+        if load.is_loaded(connection):
+            load.fill_gap(connection, now, SEED, progress)
+        else:
+            load.load_history(connection, history.generate(SEED, now), progress)
+    migrations.upgrade(server.url(DEMO, "usage_dashboard_owner"))
+
+
+@contextmanager
+def progress_bar() -> Iterator[ProgressReport]:
+    """A bar per stage on standard error: call with (stage, done, total)."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        tasks: dict[str, int] = {}
+
+        def report(stage: str, done: int, total: int) -> None:
+            task = tasks.get(stage)
+            if task is None:
+                task = tasks[stage] = int(progress.add_task(stage, total=total))
+            progress.update(task, completed=done, total=total)  # type: ignore[arg-type]  # rich's TaskID is an int
+
+        yield report

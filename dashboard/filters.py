@@ -1,0 +1,199 @@
+"""The row of filters that pages share. All of it is in the URL; whatever comes from there is untrusted."""
+
+from __future__ import annotations
+
+import zoneinfo
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from functools import cache
+
+import streamlit as st
+
+from queries.errors import PeriodError
+from queries.period import EARLIEST, LATEST, Period, floored, local_date, zone_info
+
+NOW_STEP_S = 300
+DEFAULT_PRESET = "Last 28 days"
+CUSTOM = "Custom"
+_DEFAULT_DAYS = 28
+
+PERIOD, ZONE, FROM, TO = "period", "zone", "from", "to"
+_COMPLAINTS = "filters_complaints"
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What the filter row says: the period, and whether the caches are to be bypassed this once."""
+
+    period: Period
+    preset: str
+    refresh: bool = False
+
+
+def utc_now() -> datetime:
+    """The clock of page runs."""
+    return datetime.now(UTC)
+
+
+def _this_month(today: date) -> tuple[date, date]:
+    return today.replace(day=1), today
+
+
+def _last_month(today: date) -> tuple[date, date]:
+    last = today.replace(day=1) - timedelta(days=1)
+    return last.replace(day=1), last
+
+
+def _last(days: int) -> Callable[[date], tuple[date, date]]:
+    return lambda today: (today - timedelta(days=days), today)
+
+
+PRESETS: Mapping[str, Callable[[date], tuple[date, date]]] = {
+    "Last 7 days": _last(7),
+    DEFAULT_PRESET: _last(_DEFAULT_DAYS),
+    "Last 90 days": _last(90),
+    "This month": _this_month,
+    "Last month": _last_month,
+}
+
+
+def row(default_zone: str) -> Filters:
+    """Draw the row and read it. PeriodError when what the URL or the row asks for cannot be answered."""
+    complaints = _complaints_of_url(default_zone)
+    now = floored(utc_now(), NOW_STEP_S)
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        preset = st.selectbox(
+            "Period",
+            [*PRESETS, CUSTOM],
+            index=list(PRESETS).index(DEFAULT_PRESET),
+            key=PERIOD,
+            bind="query-params",
+            persist_state="session",
+            on_change=forgive,
+            width=170,
+        )
+        zone = st.selectbox(
+            "Time zone",
+            zones(default_zone),
+            key=ZONE,
+            bind="query-params",
+            persist_state="session",
+            on_change=forgive,
+            width=190,
+            help="Days, weeks and months start at midnight of this zone.",
+        )
+        first, last = _custom_dates(now, zone) if preset == CUSTOM else PRESETS[preset](local_date(now, zone))
+        refresh = st.button("Refresh", icon=":material/refresh:", help="Read the database again, past the caches.")
+    if complaints:
+        raise PeriodError("; ".join(complaints))
+    return Filters(Period.of_dates(first, last, zone=zone, now=now), preset, refresh)
+
+
+@cache
+def zones(default_zone: str) -> list[str]:
+    """Every IANA zone; the deployment's own and UTC first."""
+    first = list(dict.fromkeys([default_zone, "UTC"]))
+    return first + sorted(zoneinfo.available_timezones() - set(first) - {"localtime", "Factory"})
+
+
+def forgive() -> None:
+    """Forget what was wrong with the URL: the person has chosen anew."""
+    st.session_state.pop(_COMPLAINTS, None)
+
+
+def choose_default() -> None:
+    """Back to the last 28 days, in the zone of the deployment. A callback."""
+    forgive()
+    for name in (PERIOD, ZONE, FROM, TO):
+        st.session_state.pop(name, None)
+    st.query_params.clear()
+
+
+def choose_days_until(last: date) -> None:
+    """The 28 days up to this one. A callback."""
+    forgive()
+    st.session_state[PERIOD] = CUSTOM
+    st.session_state[FROM] = last - timedelta(days=_DEFAULT_DAYS - 1)
+    st.session_state[TO] = last
+
+
+def shared_parameters() -> dict[str, str]:
+    """The filter row as URL parameters, for links to other pages."""
+    state = st.session_state
+    chosen = {PERIOD: state.get(PERIOD), ZONE: state.get(ZONE)}
+    if state.get(PERIOD) == CUSTOM:
+        chosen |= {name: day.isoformat() for name in (FROM, TO) if isinstance(day := state.get(name), date)}
+    return {name: str(value) for name, value in chosen.items() if value is not None}
+
+
+def _custom_dates(now: datetime, zone: str) -> tuple[date, date]:
+    today = local_date(now, zone)
+    defaults = {FROM: today - timedelta(days=_DEFAULT_DAYS - 1), TO: today}
+    first, last = (
+        st.date_input(
+            label,
+            defaults[name],
+            min_value=EARLIEST,
+            max_value=LATEST - timedelta(days=1),
+            format="YYYY-MM-DD",
+            key=name,
+            bind="query-params",
+            persist_state="session",
+            on_change=forgive,
+            width=130,
+        )
+        for label, name in (("From", FROM), ("To", TO))
+    )
+    if not isinstance(first, date) or not isinstance(last, date):
+        raise PeriodError("the custom period has no start or no end; choose both days")
+    return first, last
+
+
+def _complaints_of_url(default_zone: str) -> list[str]:
+    """What is wrong with the URL, kept until the person changes a filter: Streamlit drops bad values from the URL."""
+    fresh = [sentence for check in (_period_complaint, _zone_complaint, _dates_complaint) if (sentence := check())]
+    if fresh:
+        st.session_state[_COMPLAINTS] = fresh
+        _select_default_for_bad_values(default_zone)
+    kept: list[str] = st.session_state.get(_COMPLAINTS, [])
+    return kept
+
+
+def _select_default_for_bad_values(default_zone: str) -> None:
+    if _zone_complaint():
+        st.session_state.setdefault(ZONE, default_zone)
+
+
+def _period_complaint() -> str:
+    asked = st.query_params.get(PERIOD)
+    known = (*PRESETS, CUSTOM)
+    return "" if asked is None or asked in known else f"the link's period is not known; choose one of {', '.join(known)}"
+
+
+def _zone_complaint() -> str:
+    asked = st.query_params.get(ZONE)
+    if asked is None:
+        return ""
+    try:
+        zone_info(asked)
+    except PeriodError as error:
+        return error.message
+    return ""
+
+
+def _dates_complaint() -> str:
+    days: list[date] = []
+    for name in (FROM, TO):
+        asked = st.query_params.get(name)
+        if asked is None:
+            continue
+        try:
+            days.append(date.fromisoformat(asked))
+        except ValueError:
+            return f"the link's day `{name}` is not a date; write it as 2026-05-07"
+        if not EARLIEST <= days[-1] < LATEST:
+            return f"the period is out of range; choose dates between {EARLIEST} and {LATEST - timedelta(days=1)}"
+    if len(days) == 2 and days[0] > days[1]:
+        return f"from ({days[0]}) is after to ({days[1]}); choose a start before the end"
+    return ""

@@ -1,0 +1,81 @@
+"""The ASGI application: Streamlit, and the routes beside it. `uvicorn dashboard.server:app` serves it too."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from dashboard import services
+from queries.errors import UsageDashboardError
+
+log = logging.getLogger(__name__)
+
+READY_WITHIN_S = 1.0
+# What the first page would otherwise import while a person waits.
+_WARM_IMPORTS = ("pandas", "pyarrow", "plotly.graph_objects", "pages", "dashboard.figures", "dashboard.panels")
+
+
+async def healthz(request: Request) -> Response:  # noqa: ARG001 - the signature is Starlette's
+    """Alive: this process answers."""
+    return PlainTextResponse("ok\n")
+
+
+async def readyz(request: Request) -> Response:  # noqa: ARG001
+    """Ready: the database answers within a second. 503 with the reason otherwise."""
+    try:
+        await asyncio.wait_for(asyncio.to_thread(services.current().database.ping), READY_WITHIN_S)
+    except TimeoutError:
+        return _not_ready(f"the database did not answer within {READY_WITHIN_S:g} s")
+    except UsageDashboardError as error:
+        return _not_ready(error.message)
+    return JSONResponse({"ready": True})
+
+
+async def metrics(request: Request) -> Response:  # noqa: ARG001
+    """Prometheus: answers by name and cache outcome, database seconds, pool, cache, dropped log records."""
+    return Response(generate_latest(services.current().monitor.registry), media_type=CONTENT_TYPE_LATEST)
+
+
+@asynccontextmanager
+async def lifespan(app: Any) -> AsyncIterator[dict[str, Any]]:  # noqa: ARG001
+    """Warm up before the first page; end all that this process started, also when a signal ends it."""
+    held = services.current()
+    await asyncio.to_thread(_warm)
+    try:
+        yield {}
+    finally:
+        await asyncio.to_thread(held.close)
+
+
+app = st.App(
+    Path(__file__).with_name("app.py"),
+    lifespan=lifespan,
+    routes=[Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)],
+)
+
+
+def _warm() -> None:
+    for name in _WARM_IMPORTS:
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            log.warning("%s cannot be imported: %s", name, error)
+    try:
+        services.current().database.tables()
+    except UsageDashboardError as error:
+        log.warning("the database is not ready yet: %s", error.message)
+
+
+def _not_ready(reason: str) -> Response:
+    return JSONResponse({"ready": False, "reason": reason}, status_code=503)

@@ -1,0 +1,134 @@
+"""What one server process holds: the runner and what it stands on. Pages reach it through `current()`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from queries.cache import ResultCache
+from queries.database import Database
+from queries.errors import SettingsError
+from queries.performance.monitor import Monitor
+from queries.performance.query_log import QueryLog
+from queries.runner import Runner
+from queries.settings import Settings, load_settings
+
+log = logging.getLogger(__name__)
+
+# Part of every cache key: raise it when a statement or what is kept in a cache changes its meaning.
+CODE_VERSION = "1"
+_LOCK_MARGIN_S = 5.0
+
+
+@dataclass(frozen=True)
+class Services:
+    """One database's runner, cache, monitor and log, and how this process was started.
+
+    `restarting` tells whether an embedded server that died is being started again.
+    """
+
+    settings: Settings
+    database: Database
+    cache: ResultCache
+    monitor: Monitor
+    runner: Runner
+    query_log: QueryLog | None = None
+    is_demo: bool = False
+    dataset: str = ""
+    closers: tuple[Callable[[], None], ...] = field(default=(), repr=False)
+
+    @property
+    def notices(self) -> list[str]:
+        """What the page must say about how this process was started."""
+        open_door = "Sign-in is off: everybody who reaches this address is an administrator."
+        return [*([] if self.is_demo else [open_door]), *self.database.notices]
+
+    def close(self) -> None:
+        """End what this process started; the newest things first."""
+        self.runner.close()
+        for close in self.closers:
+            close()
+        if self.query_log is not None:
+            self.query_log.stop()
+        self.database.close()
+
+
+def build(
+    settings: Settings, *, is_demo: bool = False, dataset: str = "", closers: tuple[Callable[[], None], ...] = ()
+) -> Services:
+    """Services for the database that the settings name. Nothing is connected yet: it may be asleep."""
+    if not is_demo and settings.auth is None:
+        raise SettingsError(
+            "sign-in is not set up; set USAGE_DASHBOARD_AUTH=none to let everybody who reaches the address"
+            " see everything"
+        )
+    database = Database(settings)
+    monitor = Monitor(slow_query_ms=settings.slow_query_ms)
+    redis_url = settings.redis_url.get_secret_value() if settings.redis_url is not None else None
+    cache = ResultCache(
+        max_bytes=settings.cache_bytes,
+        prefix=f"usage-dashboard:{CODE_VERSION}:{database.mapping.digest}:{database.identity}:",
+        redis_url=redis_url,
+        lock_s=settings.statement_timeout_s + _LOCK_MARGIN_S,
+    )
+    query_log = _query_log(database, monitor, settings)
+    services = Services(
+        settings=settings,
+        database=database,
+        cache=cache,
+        monitor=monitor,
+        runner=Runner(database, cache, monitor),
+        query_log=query_log,
+        is_demo=is_demo,
+        dataset=dataset,
+        closers=closers,
+    )
+    monitor.add_gauges(lambda: _gauges(services))
+    return services
+
+
+_current: Services | None = None
+
+
+def install(services: Services | None) -> None:
+    """Make these the services of this process."""
+    global _current
+    _current = services
+
+
+def installed() -> Services | None:
+    return _current
+
+
+def current() -> Services:
+    """The services of this process; built from the environment when the program was not started by its command line."""
+    if _current is None:
+        install(build(load_settings()))
+    assert _current is not None, "services were installed"
+    return _current
+
+
+def _query_log(database: Database, monitor: Monitor, settings: Settings) -> QueryLog | None:
+    if database.owner is None:
+        return None
+    query_log = QueryLog(database.owner, keep_days=settings.query_log_days)
+    query_log.start()
+    monitor.add_sink(query_log.add)
+    return query_log
+
+
+def _gauges(services: Services) -> Mapping[str, tuple[str, float]]:
+    pool = services.database.pool_use()
+    query_log = services.query_log
+    return {
+        "usage_dashboard_pool_connections_in_use": ("Reading connections in use.", pool.in_use),
+        "usage_dashboard_pool_connections": ("Reading connections that may be open.", pool.size),
+        "usage_dashboard_cache_bytes": ("Bytes of results kept in this process.", services.cache.nbytes),
+        "usage_dashboard_cache_entries": ("Results kept in this process.", services.cache.entries),
+        "usage_dashboard_redis_up": ("1 when Redis is set and answers.", float(services.cache.redis_state == "up")),
+        "usage_dashboard_query_log_dropped_records": (
+            "Query log records dropped because the queue was full.",
+            query_log.dropped if query_log is not None else 0,
+        ),
+    }

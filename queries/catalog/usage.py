@@ -1,0 +1,159 @@
+"""Questions about usage: generations by time, by series, and as totals. Every figure reads `facts(tables)` only.
+
+A generation counts at its `created_at`, within `[period.start, period.until)`.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+
+from queries.catalog.arguments import checked_choice, checked_top
+from queries.catalog.gaps import every_bucket_and_series, without_place
+from queries.catalog.series import ALL, SPLITS, labels, largest_series, usage_measures
+from queries.catalog.sums import burned_credits, counted, is_burn, net_burn_credits, refunded_credits
+from queries.period import Period
+from queries.query import catalog_query
+from queries.scope import Scope
+from queries.tables import Tables, aware, between, bucket, facts, instant, within
+
+STUCK_AFTER = timedelta(minutes=15)
+PERCENTILES = (0.5, 0.95, 0.99)
+# Below these numbers of successful generations a percentile says nothing.
+PERCENTILE_ROWS = (20, 20, 100)
+
+
+@catalog_query("usage.over_time", finish=every_bucket_and_series)
+def over_time(tables: Tables, scope: Scope, *, period: Period, split: str, top: int = 7) -> sa.Select[Any]:
+    """bucket_start, series_id, series, generations, succeeded, failed, cancelled, unfinished, burned_credits.
+
+    Every bucket that has begun for every series, 0 where empty; by bucket, then the largest series first and "Other"
+    last. `split` is none, type, status, model, user or tenant. series_id is null for "All" and "Other".
+    """
+    checked_choice("split", split, ("none", *SPLITS))
+    checked_top(top)
+    rows = facts(tables)
+    where = [scope.predicate(rows.c.tenant_id), within(rows.c.created_at, period)]
+    start = bucket(rows.c.created_at, period)
+    measures = usage_measures(tables)
+    if split == "none":
+        series: list[sa.Label[Any]] = [
+            sa.literal(1).label("place"),
+            sa.cast(sa.null(), sa.Text).label("series_id"),
+            sa.cast(sa.literal(ALL), sa.Text).label("series"),
+        ]
+        return sa.select(start.label("bucket_start"), *series, *measures).where(*where).group_by(start)
+    folded = largest_series(tables, where, measures, split=split, top=top, bucket=start)
+    source, columns = labels(tables, scope, folded, split)
+    sums = [folded.c[one.name] for one in measures]
+    return sa.select(folded.c.bucket_start, *columns, *sums).select_from(source)
+
+
+@catalog_query("usage.breakdown", finish=without_place)
+def breakdown(tables: Tables, scope: Scope, *, period: Period, split: str, top: int) -> sa.Select[Any]:
+    """series_id, series, generations, succeeded, failed, cancelled, unfinished, burned_credits, last_seen_at, share.
+
+    The largest series first, then "Other" (series_id null) when there are more. `share` is of all generations.
+    """
+    checked_choice("split", split, SPLITS)
+    checked_top(top)
+    rows = facts(tables)
+    where = [scope.predicate(rows.c.tenant_id), within(rows.c.created_at, period)]
+    measures = [*usage_measures(tables), sa.func.max(rows.c.created_at).label("last_seen_at")]
+    folded = largest_series(tables, where, measures, split=split, top=top)
+    source, columns = labels(tables, scope, folded, split)
+    sums = [folded.c[one.name] for one in measures[:-1]]
+    whole = sa.func.sum(folded.c.generations).over()
+    share = sa.cast(folded.c.generations, sa.Double) / sa.cast(whole, sa.Double)
+    last_seen = aware(folded.c.last_seen_at).label("last_seen_at")
+    statement = sa.select(*columns, *sums, last_seen, share.label("share")).select_from(source)
+    return statement.order_by(folded.c.place.asc().nulls_last())
+
+
+@catalog_query("usage.totals")
+def totals(tables: Tables, scope: Scope, *, period: Period) -> sa.Select[Any]:
+    """One row: generations, succeeded, failed, cancelled, unfinished, stuck, active_users (at least one successful
+    generation), p50_ms, p95_ms (null under 20 rows), p99_ms (null under 100), latency_rows, gross_burn_credits,
+    refunded_credits, net_burn_credits (ledger, when posted); and generations, succeeded, failed, net_burn_credits with
+    `complete_` for the period without the day in progress and with `previous_` for as many days before it.
+    """
+    usage = _usage_totals(tables, scope, period).cte("usage")
+    ledger = _ledger_totals(tables, scope, period).cte("ledger")
+    percentiles = [
+        sa.case((usage.c.latency_rows >= least, usage.c.percentiles[number])).label(f"p{share * 100:g}_ms")
+        for number, (share, least) in enumerate(zip(PERCENTILES, PERCENTILE_ROWS, strict=True), start=1)
+    ]
+    plain = [one for one in usage.c if one.key != "percentiles"]
+    return sa.select(*plain, *percentiles, *ledger.c).select_from(usage.join(ledger, sa.true()))
+
+
+@catalog_query("usage.newest", freshness="live")
+def newest(tables: Tables, scope: Scope) -> sa.Select[Any]:
+    """One row: newest_at and oldest_at, null when there is no generation at all."""
+    rows = facts(tables)
+    latest, first = sa.func.max(rows.c.created_at), sa.func.min(rows.c.created_at)
+    return sa.select(
+        aware(_typed(latest, rows)).label("newest_at"), aware(_typed(first, rows)).label("oldest_at")
+    ).where(scope.predicate(rows.c.tenant_id))
+
+
+def _typed(moment: sa.ColumnElement[Any], rows: sa.Table) -> sa.ColumnElement[Any]:
+    return sa.type_coerce(moment, rows.c.created_at.type)
+
+
+def _windows(column: sa.ColumnElement[Any], period: Period) -> dict[str, sa.ColumnElement[bool]]:
+    complete, previous = period.complete_days(), period.previous()
+    return {
+        "complete_": between(column, complete.start, complete.end),
+        "previous_": between(column, previous.start, previous.end),
+    }
+
+
+def _usage_totals(tables: Tables, scope: Scope, period: Period) -> sa.Select[Any]:
+    rows = facts(tables)
+    created = rows.c.created_at
+    inside = within(created, period)
+    is_status = {
+        one: tables.has(rows.c.status, "generation_status", one)
+        for one in ("succeeded", "failed", "cancelled", "unfinished")
+    }
+    succeeded = sa.and_(inside, is_status["succeeded"])
+    stuck = sa.and_(inside, is_status["unfinished"], created < instant(created, period.now - STUCK_AFTER))
+    shares = sa.bindparam("percentiles", list(PERCENTILES), type_=postgresql.ARRAY(sa.Double), unique=True)
+    percentiles = sa.func.percentile_cont(shares).within_group(rows.c.duration_ms).filter(succeeded)
+    compared = [
+        counted(window if status is None else sa.and_(window, is_status[status])).label(
+            prefix + (status or "generations")
+        )
+        for prefix, window in _windows(created, period).items()
+        for status in (None, "succeeded", "failed")
+    ]
+    return sa.select(
+        counted(inside).label("generations"),
+        *(counted(sa.and_(inside, condition)).label(one) for one, condition in is_status.items()),
+        counted(stuck).label("stuck"),
+        sa.func.count(rows.c.user_id.distinct()).filter(succeeded).label("active_users"),
+        sa.func.count(rows.c.duration_ms).filter(succeeded).label("latency_rows"),
+        sa.type_coerce(percentiles, postgresql.ARRAY(sa.Double)).label("percentiles"),
+        *compared,
+    ).where(scope.predicate(rows.c.tenant_id), between(created, period.previous().start, period.until))
+
+
+def _ledger_totals(tables: Tables, scope: Scope, period: Period) -> sa.Select[Any]:
+    ledger = tables.credit_transaction
+    posted = ledger.c.created_at
+    inside = within(posted, period)
+    return sa.select(
+        burned_credits(tables, inside).label("gross_burn_credits"),
+        refunded_credits(tables, inside).label("refunded_credits"),
+        net_burn_credits(tables, inside).label("net_burn_credits"),
+        *(
+            net_burn_credits(tables, window).label(prefix + "net_burn_credits")
+            for prefix, window in _windows(posted, period).items()
+        ),
+    ).where(
+        scope.predicate(ledger.c.tenant_id), is_burn(tables), between(posted, period.previous().start, period.until)
+    )

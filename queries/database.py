@@ -1,0 +1,202 @@
+"""The one door to PostgreSQL: engines, roles, the reading transaction, and what the live catalog says.
+
+Two addresses, as on Neon. `DATABASE_URL` may go through a pooler in transaction mode: everything that a reading needs
+is set inside its transaction, and no prepared statement is left behind. `DIRECT_URL` is for our own schema.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.engine import URL, make_url
+
+from queries.errors import DatabaseUnavailableError, MappingError, UsageDashboardError, translated
+from queries.mapping import Mapping, load_mapping
+from queries.scope import Scope
+from queries.settings import Settings
+from queries.tables import OUR_SCHEMA, Tables, reflected_tables, wall_name
+
+log = logging.getLogger(__name__)
+
+TENANTS_SETTING = "usage_dashboard.tenants"
+ALL_TENANTS = "all"
+_CONNECT_TIMEOUT_S = 5
+# How long the answer to "is it alive" and "which tables are there" is good.
+_WALL_CHECK_S = 60.0
+
+_BEGIN_READING = sa.text(
+    "SELECT set_config('statement_timeout', :timeout_ms, true), set_config('TimeZone', 'UTC', true),"
+    f" set_config('{TENANTS_SETTING}', :tenants, true)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PoolUse:
+    """Connections of a pool."""
+
+    in_use: int
+    size: int
+
+
+class Database:
+    """One database: a pool of reading connections and, with DIRECT_URL, a small one that may write our schema."""
+
+    def __init__(self, settings: Settings, mapping: Mapping | None = None) -> None:
+        if settings.database_url is None:
+            raise MappingError("no database is named; set DATABASE_URL, or start by `python -m dashboard run`")
+        self.settings = settings
+        self.mapping = mapping or load_mapping(settings.mapping_file)
+        self._url = driver_url(settings.database_url.get_secret_value())
+        self.reader = _reading_engine(self._url, settings)
+        direct = settings.direct_url
+        self.owner = _writing_engine(driver_url(direct.get_secret_value())) if direct is not None else None
+        self._tables: Tables | None = None
+        self._checked_at = float("-inf")
+        self._lock = threading.Lock()
+
+    @property
+    def identity(self) -> str:
+        """Tells this database and role from every other in cache keys; holds no secret."""
+        place = f"{self._url.host}:{self._url.port}/{self._url.database}@{self._url.username}"
+        return hashlib.blake2b(place.encode(), digest_size=6).hexdigest()
+
+    def tables(self) -> Tables:
+        """The mapped tables with live types, read once; `forget_tables` after an error reads them anew."""
+        tables = self._tables
+        if tables is not None and (tables.walled or time.monotonic() - self._checked_at < _WALL_CHECK_S):
+            return tables
+        with self._lock, self._errors(), self.reader.connect() as connection:
+            walled = walls_stand(connection, self.mapping)
+            if self._tables is None or walled != self._tables.walled:
+                self._tables = reflected_tables(connection, self.mapping, walled=walled)
+            self._checked_at = time.monotonic()
+            return self._tables
+
+    def forget_tables(self) -> None:
+        """Read the catalog again at the next question: a table or a wall may have come or gone."""
+        self._tables = None
+
+    @contextmanager
+    def reading(self, scope: Scope, timeout_s: float) -> Iterator[sa.Connection]:
+        """A read-only transaction in UTC, with a statement timeout, bound to the scope's tenants."""
+        with self.reader.connect() as connection:
+            connection.execute(
+                _BEGIN_READING, {"timeout_ms": str(int(timeout_s * 1000)), "tenants": tenants_setting(scope)}
+            )
+            yield connection
+
+    def ping(self) -> None:
+        """DatabaseUnavailableError unless the database answers now."""
+        with self._errors(), self.reader.connect() as connection:
+            connection.execute(sa.select(1))
+
+    def pool_use(self) -> PoolUse:
+        """Reading connections in use, and how many there may be."""
+        pool = self.reader.pool
+        assert isinstance(pool, sa.QueuePool), "the reading engine was made with a queue pool"
+        return PoolUse(in_use=pool.checkedout(), size=self.settings.pool_size)
+
+    @property
+    def notices(self) -> list[str]:
+        """What the way this database was given takes away, in words for the page."""
+        if self.owner is not None:
+            return []
+        return [
+            "No DIRECT_URL: the query log is kept in memory only, and the second wall between tenants"
+            " (views in the database) is missing. Set DIRECT_URL and run `python -m dashboard migrate`."
+        ]
+
+    def close(self) -> None:
+        self.reader.dispose()
+        if self.owner is not None:
+            self.owner.dispose()
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except UsageDashboardError:
+            raise
+        except Exception as error:
+            raise translated(error, timeout_s=self.settings.statement_timeout_s) from error
+
+
+def driver_url(url: str) -> URL:
+    """The address for SQLAlchemy's psycopg driver; Prisma's own parameters, which libpq does not know, are left out."""
+    try:
+        parsed = make_url(url).set(drivername="postgresql+psycopg")
+    except sa.exc.ArgumentError as error:
+        raise DatabaseUnavailableError(
+            "the database address cannot be read; write postgresql://user@host/name"
+        ) from error
+    return parsed.difference_update_query(
+        ["pgbouncer", "connection_limit", "pool_timeout", "schema", "connect_timeout"]
+    )
+
+
+def tenants_setting(scope: Scope) -> str:
+    """What the walls compare with: `all`, or the ids as an array literal."""
+    if scope.ids is None:
+        return ALL_TENANTS
+    quoted = (
+        '"' + one.replace("\\", "\\\\").replace('"', '\\"') + '"' for one in scope.ordered_ids if "\x00" not in one
+    )
+    return "{" + ",".join(quoted) + "}"
+
+
+def walls_stand(connection: sa.Connection, mapping: Mapping) -> bool:
+    """Whether every view of this mapping is there and may be read."""
+    names = [f"{OUR_SCHEMA}.{wall_name(logical)}" for logical in mapping.tables]
+    found = sa.select(sa.func.unnest(sa.bindparam("names", names, type_=sa.ARRAY(sa.Text))).label("name")).subquery()
+    relation = sa.func.to_regclass(found.c.name)
+    usable = sa.func.coalesce(
+        sa.func.has_table_privilege(relation, "SELECT")
+        & (sa.func.obj_description(relation, "pg_class") == mapping.digest),
+        sa.false(),
+    )
+    schema_usable = sa.func.has_schema_privilege(OUR_SCHEMA, "USAGE")
+    if connection.scalar(sa.select(sa.func.to_regnamespace(OUR_SCHEMA))) is None or not connection.scalar(
+        sa.select(schema_usable)
+    ):
+        return False
+    return bool(connection.scalar(sa.select(sa.func.bool_and(usable)).select_from(found)))
+
+
+def _reading_engine(url: URL, settings: Settings) -> sa.Engine:
+    engine = sa.create_engine(
+        url,
+        pool_size=settings.pool_size,
+        max_overflow=0,
+        pool_timeout=settings.pool_wait_s,
+        pool_pre_ping=True,
+        pool_use_lifo=True,
+        connect_args=_connect_arguments(),
+    )
+
+    @sa.event.listens_for(engine, "connect")
+    def _read_only(connection: object, record: object) -> None:  # noqa: ARG001 - the signature is SQLAlchemy's
+        connection.read_only = True  # type: ignore[attr-defined]  # psycopg: BEGIN READ ONLY
+
+    return engine
+
+
+def _writing_engine(url: URL) -> sa.Engine:
+    return sa.create_engine(url, pool_size=2, max_overflow=1, pool_pre_ping=True, connect_args=_connect_arguments())
+
+
+def _connect_arguments() -> dict[str, object]:
+    return {
+        "prepare_threshold": None,
+        "connect_timeout": _CONNECT_TIMEOUT_S,
+        "application_name": "usage-dashboard",
+        "keepalives_idle": 30,
+        # A peer that vanished without a word is noticed within this time.
+        "tcp_user_timeout": 15_000,
+    }

@@ -1,0 +1,398 @@
+"""The one effect: a Query becomes a Result, from the process cache, from Redis, or from PostgreSQL.
+
+On the way the scope is checked against the viewer's, identical questions share one execution, an older answer may
+stand in while the new one is computed, and everything is timed and recorded.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from cachetools import LRUCache, TTLCache
+
+from queries.arrow import frame_of
+from queries.cache import ResultCache
+from queries.database import Database
+from queries.entry import Entry
+from queries.errors import (
+    DatabaseUnavailableError,
+    MappingError,
+    NotFoundError,
+    PermissionDeniedError,
+    ReaderGoneError,
+    TooManyRowsError,
+    UsageDashboardError,
+    translated,
+)
+from queries.flights import WATCH_S, Flight, Landed, Reader
+from queries.guard import refuse_unscoped
+from queries.performance.monitor import Execution, Monitor, fingerprint, masked, utc_now
+from queries.query import Outcome, Query, Result, Timings
+from queries.scope import Scope
+from queries.settings import Settings
+
+FAILURE_MEMORY_S = 2.0
+# A database that sleeps or restarts is asked again once, after this.
+_RETRY_AFTER_S = 0.5
+_SERIES_KEPT = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """On whose behalf questions are asked. A question beyond `scope` is refused as not found."""
+
+    scope: Scope
+    role: str = "admin"
+    page: str = ""
+    run_id: str = ""
+    reader: Reader | None = None
+    refresh: bool = False
+
+
+@dataclass(slots=True)
+class _Pending:
+    """A question that was started: answered at once from the cache, in the air, or failed."""
+
+    query: Query
+    started: float
+    landed: Landed | None = None
+    flight: Flight | None = None
+    own_flight: bool = False
+    error: UsageDashboardError | None = None
+
+
+class Answers(Mapping[str, Result]):
+    """The answers of one page, started side by side; reading one waits for that one and raises its own error."""
+
+    def __init__(self, runner: Runner, context: Context, pending: Mapping[str, _Pending]) -> None:
+        self._runner, self._context, self._pending = runner, context, pending
+        self._results: dict[str, Result] = {}
+
+    def __getitem__(self, name: str) -> Result:
+        if name not in self._results:
+            self._results[name] = self._runner._finish(self._pending[name], self._context)
+        return self._results[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._pending)
+
+    def __len__(self) -> int:
+        return len(self._pending)
+
+
+class Runner:
+    """Answers questions about one database. Safe to share between threads; `close` ends its threads."""
+
+    def __init__(self, database: Database, cache: ResultCache, monitor: Monitor) -> None:
+        self.database, self.cache, self.monitor = database, cache, monitor
+        self.settings: Settings = database.settings
+        # Twice the connections: a thread may wait for another process's answer without holding a connection.
+        self._executor = ThreadPoolExecutor(2 * self.settings.pool_size, thread_name_prefix="query")
+        self._flights: dict[str, Flight] = {}
+        self._newest: LRUCache[str, str] = LRUCache(_SERIES_KEPT)
+        self._failures: TTLCache[str, UsageDashboardError] = TTLCache(1_000, FAILURE_MEMORY_S)
+        self._lock = threading.Lock()
+        self._closing = threading.Event()
+        self._watchdog = threading.Thread(target=self._watch, name="query-watchdog", daemon=True)
+        self._watchdog.start()
+
+    def run(self, query: Query, context: Context) -> Result:
+        """The answer; only errors of queries.errors are raised."""
+        return self._finish(self._start(query, context), context)
+
+    def run_all(self, queries: Mapping[str, Query], context: Context) -> Answers:
+        """Start all side by side and return at once: a cold page costs its slowest question, not the sum."""
+        return Answers(self, context, {name: self._start(query, context) for name, query in queries.items()})
+
+    def close(self) -> None:
+        self._closing.set()
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+    # ---- starting: the cache, or a flight
+
+    def _start(self, query: Query, context: Context) -> _Pending:
+        pending = _Pending(query, time.perf_counter())
+        if not context.scope.covers(query.scope):
+            pending.error = NotFoundError("no such tenant, or it is not one of yours; choose one from the list")
+            return pending
+        if not context.refresh and self._from_process(pending):
+            return pending
+        failure = self._remembered_failure(query.key)
+        if failure is not None and not context.refresh:
+            pending.error = failure
+            return pending
+        pending.flight, pending.own_flight = self._join_flight(query, context.reader, refresh=context.refresh)
+        return pending
+
+    def _from_process(self, pending: _Pending) -> bool:
+        query = pending.query
+        entry = self.cache.local(query.key)
+        outcome: Outcome = "hit"
+        if entry is None:
+            with self._lock:
+                earlier = self._newest.get(query.series)
+            entry = self.cache.local(earlier) if earlier is not None and earlier != query.key else None
+            outcome = "stale"
+        if entry is None:
+            return False
+        if outcome == "hit" and not self._fresh(entry, query):
+            outcome = "stale"
+        if outcome == "stale":
+            if not self._may_stand_in(entry, query):
+                return False
+            self._join_flight(query, None, refresh=False)
+        pending.landed = Landed(entry, outcome, _ms_since(pending.started))
+        return True
+
+    def _join_flight(self, query: Query, reader: Reader | None, *, refresh: bool) -> tuple[Flight, bool]:
+        """The flight of this question, and whether it was started here."""
+        with self._lock:
+            flight = self._flights.get(query.key)
+            if flight is not None and flight.join(reader):
+                return flight, False
+            flight = Flight(wanted_anyway=reader is None)
+            flight.join(reader)
+            self._flights[query.key] = flight
+        self._executor.submit(self._fly, query, flight, refresh)
+        return flight, True
+
+    # ---- in the air
+
+    def _fly(self, query: Query, flight: Flight, refresh: bool) -> None:
+        try:
+            landed = self._land(query, flight, refresh)
+        except BaseException as error:  # noqa: BLE001 - whatever it is, those who wait must hear of it
+            ours = translated(error, timeout_s=self.settings.statement_timeout_s)
+            self._end(query, flight)
+            if not isinstance(ours, ReaderGoneError):
+                with self._lock:
+                    self._failures[query.key] = ours
+            flight.future.set_exception(ours)
+            return
+        with self._lock:
+            self._newest[query.series] = query.key
+            self._failures.pop(query.key, None)
+        self._end(query, flight)
+        flight.future.set_result(landed)
+
+    def _land(self, query: Query, flight: Flight, refresh: bool) -> Landed:
+        started = time.perf_counter()
+        asked_at = utc_now()
+        if not refresh:
+            entry = self.cache.shared(query.key)
+            if entry is not None and self._fresh(entry, query):
+                return Landed(entry, "hit", _ms_since(started))
+        ttl = timedelta(seconds=self._ttl_s(query))
+        entry, executed = self.cache.compute(
+            query.key,
+            lambda: self._execute_patiently(query, flight),
+            keep_s=self._ttl_s(query) + self.settings.cache_stale_s,
+            fresher_than=asked_at if refresh else asked_at - ttl,
+            waiting=flight.check_wanted,
+        )
+        return Landed(entry, "miss" if executed else "shared", _ms_since(started))
+
+    def _execute_patiently(self, query: Query, flight: Flight) -> Entry:
+        """Once more after a pause when the database is asleep or restarting, or the catalog has changed."""
+        try:
+            return self._execute(query, flight)
+        except (DatabaseUnavailableError, MappingError, PermissionDeniedError):
+            self.database.forget_tables()
+            if self._closing.wait(_RETRY_AFTER_S):
+                raise
+            flight.check_wanted()
+            return self._execute(query, flight)
+
+    def _execute(self, query: Query, flight: Flight) -> Entry:
+        try:
+            return self._executed(query, flight)
+        except UsageDashboardError:
+            raise
+        except Exception as error:
+            if flight.abandoned:
+                raise ReaderGoneError("every reader left; the statement was cancelled") from error
+            raise translated(error, timeout_s=self.settings.statement_timeout_s) from error
+
+    def _executed(self, query: Query, flight: Flight) -> Entry:
+        row_limit = query.row_limit or self.settings.row_limit
+        statement = query.statement(self.database.tables())
+        refuse_unscoped(statement, query.scope)
+        if statement._limit_clause is None:
+            statement = statement.limit(row_limit + 1)
+        clock = _Clock()
+        with self.database.reading(query.scope, self.settings.statement_timeout_s) as connection:
+            wait_ms = clock.lap_ms()
+            computed_at = utc_now()
+            driver_connection: Any = connection.connection.driver_connection
+            flight.attach(driver_connection)
+            try:
+                answered = connection.execute(statement)
+                database_ms = clock.lap_ms()
+                described: Any = answered.cursor.description or ()
+                rows = answered.fetchall()
+            finally:
+                flight.detach()
+            fetch_ms = clock.lap_ms()
+            sql, parameters = _sent(answered)
+        if len(rows) > row_limit:
+            raise TooManyRowsError(
+                f"the answer has more than {row_limit:,} rows; choose a shorter period or fewer tenants,"
+                " or raise ROW_LIMIT"
+            )
+        frame = frame_of(rows, [one[0] for one in described], [one[1] for one in described])
+        frame = query.finish(frame) if query.finish is not None else frame
+        timings = Timings(wait_ms=wait_ms, database_ms=database_ms, fetch_ms=fetch_ms, frame_ms=clock.lap_ms())
+        return Entry.of(frame, computed_at=computed_at, sql=sql, parameters=masked(parameters), timings=timings)
+
+    def _end(self, query: Query, flight: Flight) -> None:
+        with self._lock:
+            if self._flights.get(query.key) is flight:
+                del self._flights[query.key]
+
+    def _watch(self) -> None:
+        while not self._closing.wait(WATCH_S):
+            with self._lock:
+                flights = list(self._flights.values())
+            for flight in flights:
+                flight.abandon_if_unwanted()
+
+    # ---- finishing: the result, and the record of it
+
+    def _finish(self, pending: _Pending, context: Context) -> Result:
+        waited_ms = 0.0
+        if pending.flight is not None:
+            try:
+                pending.landed = pending.flight.wait(context.reader)
+            except UsageDashboardError as error:
+                pending.error = error
+            waited_ms = _ms_since(pending.started)
+            pending.flight = None
+        if pending.error is not None:
+            self._record_failure(pending, context, waited_ms)
+            raise pending.error
+        assert pending.landed is not None, "a question was started neither from a cache nor in the air"
+        result = self._result(pending, pending.landed, waited_ms)
+        self.monitor.record(_execution(result, context, slow=self._is_slow(result)))
+        return result
+
+    def _result(self, pending: _Pending, landed: Landed, waited_ms: float) -> Result:
+        entry, outcome = landed.entry, landed.outcome
+        if outcome == "miss" and pending.own_flight:
+            computed = entry.timings
+            spent_ms = computed.wait_ms + computed.database_ms + computed.fetch_ms + computed.frame_ms
+            timings = dataclasses.replace(computed, cache_ms=max(0.0, landed.cache_ms - spent_ms))
+        elif outcome in ("miss", "shared"):
+            outcome, timings = "shared", Timings(wait_ms=waited_ms)
+        else:
+            timings = Timings(cache_ms=landed.cache_ms)
+        return Result(
+            query=pending.query,
+            frame=entry.frame.copy(deep=False),
+            as_of=entry.computed_at,
+            outcome=outcome,
+            timings=timings,
+            computed=entry.timings,
+            sql=entry.sql,
+            parameters=entry.parameters,
+        )
+
+    def _is_slow(self, result: Result) -> bool:
+        return result.outcome == "miss" and self.monitor.is_slow(result.timings)
+
+    def _record_failure(self, pending: _Pending, context: Context, waited_ms: float) -> None:
+        error = pending.error
+        if error is None or isinstance(error, ReaderGoneError):
+            return
+        query = pending.query
+        self.monitor.record(
+            Execution(
+                at=utc_now(),
+                query=query.name,
+                fingerprint=None,
+                parameters={},
+                parameters_hash=_hash(query.key),
+                scope_digest=query.scope.digest,
+                page=context.page,
+                run_id=context.run_id,
+                role=context.role,
+                outcome="error",
+                timings=Timings(wait_ms=waited_ms),
+                rows=None,
+                slow=False,
+                error=f"{type(error).__name__}: {error.message}",
+                reference=error.reference,
+            )
+        )
+
+    # ---- how old is too old
+
+    def _ttl_s(self, query: Query) -> float:
+        return self.settings.cache_live_ttl_s if query.freshness == "live" else self.settings.cache_ttl_s
+
+    def _fresh(self, entry: Entry, query: Query) -> bool:
+        return _age_s(entry) < self._ttl_s(query)
+
+    def _may_stand_in(self, entry: Entry, query: Query) -> bool:
+        return _age_s(entry) < self._ttl_s(query) + self.settings.cache_stale_s
+
+    def _remembered_failure(self, key: str) -> UsageDashboardError | None:
+        with self._lock:
+            return self._failures.get(key)
+
+
+class _Clock:
+    """Milliseconds between laps."""
+
+    def __init__(self) -> None:
+        self._at = time.perf_counter()
+
+    def lap_ms(self) -> float:
+        now = time.perf_counter()
+        lap, self._at = (now - self._at) * 1000, now
+        return lap
+
+
+def _execution(result: Result, context: Context, *, slow: bool) -> Execution:
+    query = result.query
+    return Execution(
+        at=utc_now(),
+        query=query.name,
+        fingerprint=fingerprint(result.sql),
+        parameters=result.parameters,
+        parameters_hash=_hash(query.key),
+        scope_digest=query.scope.digest,
+        page=context.page,
+        run_id=context.run_id,
+        role=context.role,
+        outcome=result.outcome,
+        timings=result.timings,
+        rows=result.rows,
+        slow=slow,
+    )
+
+
+def _hash(key: str) -> str:
+    return hashlib.blake2b(key.encode(), digest_size=8).hexdigest()
+
+
+def _sent(answered: sa.CursorResult[Any]) -> tuple[str, Mapping[str, Any]]:
+    """The statement and the parameters as they went to the driver."""
+    sent: Any = answered.context
+    return str(sent.statement), dict(sent.compiled_parameters[0]) if sent.compiled_parameters else {}
+
+
+def _age_s(entry: Entry) -> float:
+    return (datetime.now(UTC) - entry.computed_at).total_seconds()
+
+
+def _ms_since(started: float) -> float:
+    return (time.perf_counter() - started) * 1000

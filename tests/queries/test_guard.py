@@ -1,0 +1,96 @@
+"""Statements that leave a tenant-keyed table unheld are refused, however they hide it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from queries.errors import UnscopedStatementError
+from queries.guard import refuse_unscoped
+from queries.scope import Scope
+from queries.tables import default_tables, facts
+
+TABLES = default_tables()
+G, O = facts(TABLES), TABLES.organization  # noqa: E741 - a table each
+SCOPE = Scope.of(["a", "b"])
+ALIAS = G.alias()
+HELD_G, HELD_O = SCOPE.predicate(G.c.tenant_id), SCOPE.predicate(O.c.tenant_id)
+JOINED = G.c.tenant_id == O.c.tenant_id
+
+
+def inner(*where: Any) -> sa.Select[Any]:
+    return sa.select(G.c.tenant_id, sa.func.count().label("n")).where(*where).group_by(G.c.tenant_id)
+
+
+HELD: dict[str, Callable[[], Any]] = {
+    "a predicate": lambda: sa.select(G.c.id).where(HELD_G),
+    "among other terms": lambda: sa.select(G.c.id).where(G.c.prompt == "x", sa.and_(HELD_G, G.c.model == "m")),
+    "an alias": lambda: sa.select(ALIAS.c.id).where(SCOPE.predicate(ALIAS.c.tenant_id)),
+    "fewer tenants than the scope": lambda: sa.select(G.c.id).where(Scope.of(["a"]).predicate(G.c.tenant_id)),
+    "no tenant at all": lambda: sa.select(G.c.id).where(Scope.of([]).predicate(G.c.tenant_id)),
+    "a CTE": lambda: sa.select(inner(HELD_G).cte("x")),
+    "a subquery": lambda: sa.select(inner(HELD_G).subquery()),
+    "both sides of a join": lambda: sa.select(O.c.name, G.c.id).select_from(O.join(G, JOINED)).where(HELD_G, HELD_O),
+    "the ON of an inner join": lambda: sa.select(O.c.name).select_from(O.join(G, sa.and_(JOINED, HELD_G, HELD_O))),
+    "the ON of an outer join, for its inner side": lambda: (
+        sa.select(O.c.name).select_from(O.outerjoin(G, sa.and_(JOINED, HELD_G))).where(HELD_O)
+    ),
+    "a union": lambda: sa.union_all(sa.select(O.c.name).where(HELD_O), sa.select(G.c.id).where(HELD_G)),
+    "an EXISTS": lambda: sa.select(O.c.name).where(HELD_O, sa.exists(sa.select(1).select_from(G).where(HELD_G))),
+    "no table": lambda: sa.select(sa.func.now()),
+}
+
+LEAKS: dict[str, Callable[[], Any]] = {
+    "no predicate": lambda: sa.select(G.c.id),
+    "an equality with a literal": lambda: sa.select(G.c.id).where(G.c.tenant_id == "a"),
+    "another scope": lambda: sa.select(G.c.id).where(Scope.of(["a", "z"]).predicate(G.c.tenant_id)),
+    "one branch of an OR": lambda: sa.select(G.c.id).where(sa.or_(HELD_G, G.c.prompt == "x")),
+    "a NOT": lambda: sa.select(G.c.id).where(~HELD_G),
+    "the predicate of another alias": lambda: sa.select(ALIAS.c.id).where(HELD_G),
+    "an unheld CTE": lambda: sa.select(inner().cte("x")),
+    "an unheld CTE behind a held select": lambda: sa.select(O.c.name, inner().cte("x").c.n).where(HELD_O),
+    "an unheld scalar subquery": lambda: sa.select(
+        O.c.name, sa.select(sa.func.count()).select_from(G).scalar_subquery()
+    ).where(HELD_O),
+    "an unheld EXISTS": lambda: sa.select(O.c.name).where(HELD_O, sa.exists().where(JOINED)),
+    "one side of a join": lambda: sa.select(O.c.name).select_from(O.join(G, JOINED)).where(HELD_O),
+    "the ON of an outer join, for its outer side": lambda: sa.select(O.c.name).select_from(
+        O.outerjoin(G, sa.and_(JOINED, HELD_G, HELD_O))
+    ),
+    "the ON of a full join": lambda: sa.select(O.c.name).select_from(O.join(G, sa.and_(HELD_G, HELD_O), full=True)),
+    "one half of a union": lambda: sa.union_all(sa.select(O.c.name).where(HELD_O), sa.select(G.c.id)),
+    "a lateral": lambda: sa.select(sa.select(G.c.id).lateral().c.id),
+    "a sample": lambda: sa.select(sa.tablesample(G, 10).c.id),
+    "a HAVING only": lambda: sa.select(sa.func.count()).select_from(G).group_by(G.c.tenant_id).having(HELD_G),
+    "an unheld table in ORDER BY": lambda: (
+        sa.select(O.c.name).where(HELD_O).order_by(sa.select(sa.func.max(G.c.prompt)).scalar_subquery())
+    ),
+}
+
+HIDDEN: dict[str, Callable[[], Any]] = {
+    "text": lambda: sa.text('SELECT * FROM "Generation"'),
+    "text inside": lambda: sa.select(sa.text('* FROM "Generation"')),
+    "a literal column": lambda: sa.select(sa.literal_column('(SELECT count(*) FROM "Generation")')),
+    "an unmapped table": lambda: sa.select(sa.table("Generation", sa.column("id"))),
+    "a table of one's own making": lambda: sa.select(sa.Table("Generation", sa.MetaData(), sa.Column("id", sa.Text))),
+    "an update": lambda: sa.update(G).values(prompt="x"),
+    "a deleting CTE": lambda: sa.select(sa.delete(G).returning(G.c.id).cte("gone")),
+}
+
+
+@pytest.mark.parametrize("name", HELD)
+def test_a_held_statement_passes(name: str) -> None:
+    refuse_unscoped(HELD[name](), SCOPE)
+
+
+@pytest.mark.parametrize("name", [*LEAKS, *HIDDEN])
+def test_an_unheld_statement_is_refused(name: str) -> None:
+    with pytest.raises(UnscopedStatementError):
+        refuse_unscoped({**LEAKS, **HIDDEN}[name](), SCOPE)
+
+
+@pytest.mark.parametrize("name", HIDDEN)
+def test_what_hides_a_table_is_refused_for_all_tenants_too(name: str) -> None:
+    with pytest.raises(UnscopedStatementError):
+        refuse_unscoped(HIDDEN[name](), Scope.all_tenants())
