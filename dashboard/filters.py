@@ -60,7 +60,7 @@ PRESETS: Mapping[str, Callable[[date], tuple[date, date]]] = {
 
 def row(default_zone: str) -> Filters:
     """Draw the row and read it. PeriodError when what the URL or the row asks for cannot be answered."""
-    complaints = _complaints_of_url(default_zone)
+    complaints = _complaints_of_url()
     now = floored(utc_now(), NOW_STEP_S)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         preset = st.selectbox(
@@ -102,12 +102,15 @@ def forgive() -> None:
     st.session_state.pop(_COMPLAINTS, None)
 
 
-def choose_default() -> None:
+def choose_default(default_zone: str) -> None:
     """Back to the last 28 days, in the zone of the deployment. A callback."""
     forgive()
-    for name in (PERIOD, ZONE, FROM, TO):
-        st.session_state.pop(name, None)
-    st.query_params.clear()
+    st.session_state[PERIOD] = DEFAULT_PRESET
+    st.session_state[ZONE] = default_zone
+
+
+def local_day(instant: datetime, zone: str) -> date:
+    return local_date(instant, zone)
 
 
 def choose_days_until(last: date) -> None:
@@ -116,15 +119,6 @@ def choose_days_until(last: date) -> None:
     st.session_state[PERIOD] = CUSTOM
     st.session_state[FROM] = last - timedelta(days=_DEFAULT_DAYS - 1)
     st.session_state[TO] = last
-
-
-def shared_parameters() -> dict[str, str]:
-    """The filter row as URL parameters, for links to other pages."""
-    state = st.session_state
-    chosen = {PERIOD: state.get(PERIOD), ZONE: state.get(ZONE)}
-    if state.get(PERIOD) == CUSTOM:
-        chosen |= {name: day.isoformat() for name in (FROM, TO) if isinstance(day := state.get(name), date)}
-    return {name: str(value) for name, value in chosen.items() if value is not None}
 
 
 def _custom_dates(now: datetime, zone: str) -> tuple[date, date]:
@@ -150,25 +144,21 @@ def _custom_dates(now: datetime, zone: str) -> tuple[date, date]:
     return first, last
 
 
-def _complaints_of_url(default_zone: str) -> list[str]:
+def _complaints_of_url() -> list[str]:
     """What is wrong with the URL, kept until the person changes a filter: Streamlit drops bad values from the URL."""
     fresh = [sentence for check in (_period_complaint, _zone_complaint, _dates_complaint) if (sentence := check())]
     if fresh:
         st.session_state[_COMPLAINTS] = fresh
-        _select_default_for_bad_values(default_zone)
     kept: list[str] = st.session_state.get(_COMPLAINTS, [])
     return kept
-
-
-def _select_default_for_bad_values(default_zone: str) -> None:
-    if _zone_complaint():
-        st.session_state.setdefault(ZONE, default_zone)
 
 
 def _period_complaint() -> str:
     asked = st.query_params.get(PERIOD)
     known = (*PRESETS, CUSTOM)
-    return "" if asked is None or asked in known else f"the link's period is not known; choose one of {', '.join(known)}"
+    return (
+        "" if asked is None or asked in known else f"the link's period is not known; choose one of {', '.join(known)}"
+    )
 
 
 def _zone_complaint() -> str:

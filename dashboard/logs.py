@@ -31,3 +31,13 @@ def configure_logging(style: Literal["text", "json"], level: str) -> None:
             },
         }
     )
+
+
+def adopt_streamlit_loggers() -> None:
+    """Give Streamlit's own loggers, and uvicorn's that it takes over, the one style. Call when the server is up."""
+    for logger in logging.Logger.manager.loggerDict.values():
+        own = getattr(logger, "streamlit_console_handler", None)
+        if isinstance(logger, logging.Logger) and own is not None:
+            logger.removeHandler(own)
+            logger.propagate = True
+    logging.getLogger("uvicorn.access").setLevel(logging.WARNING)

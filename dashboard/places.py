@@ -56,7 +56,7 @@ def may_open(name: str) -> bool:
 
 
 def go(name: str, parameters: Mapping[str, str]) -> None:
-    """Open a page with these in its URL; the run ends here."""
+    """Open a page with these in its URL; the run ends here. The filters are in the URL by themselves."""
     st.switch_page(place(name).page(), query_params=dict(parameters))
 
 

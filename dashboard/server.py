@@ -17,13 +17,14 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from dashboard import services
+from dashboard.logs import adopt_streamlit_loggers
 from queries.errors import UsageDashboardError
 
 log = logging.getLogger(__name__)
 
 READY_WITHIN_S = 1.0
 # What the first page would otherwise import while a person waits.
-_WARM_IMPORTS = ("pandas", "pyarrow", "plotly.graph_objects", "pages", "dashboard.figures", "dashboard.panels")
+_WARM_IMPORTS = ("pandas", "pyarrow", "plotly.graph_objects", "dashboard.figures", "dashboard.panels")
 
 
 async def healthz(request: Request) -> Response:  # noqa: ARG001 - the signature is Starlette's
@@ -52,6 +53,7 @@ async def lifespan(app: Any) -> AsyncIterator[dict[str, Any]]:  # noqa: ARG001
     """Warm up before the first page; end all that this process started, also when a signal ends it."""
     held = services.current()
     await asyncio.to_thread(_warm)
+    adopt_streamlit_loggers()
     try:
         yield {}
     finally:

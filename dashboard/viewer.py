@@ -82,7 +82,7 @@ class SessionReader:
 
 
 def begin_run() -> tuple[Visit, SessionReader]:
-    """Start a page run of this session; readers of earlier runs are gone from now on. Call it in the script's thread."""
+    """Start a page run of this session, in the script's thread; readers of earlier runs are gone from now on."""
     visit: Visit = st.session_state.setdefault("visit", Visit())
     visit.run_id = secrets.token_hex(4)
     context = get_script_run_ctx()

@@ -51,7 +51,7 @@ def readable(constant: object) -> str:
 
 def known(value: Any) -> Any:
     """The value, or None where it is missing."""
-    return None if value is None or value is pd.NA or value is pd.NaT or value != value else value  # noqa: PLR0124
+    return None if value is None or value is pd.NA or value is pd.NaT or value != value else value
 
 
 def first_row(frame: pd.DataFrame) -> dict[str, Any]:
@@ -144,7 +144,7 @@ def latency_reason(quantile: str, rows: int | None) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """"1 row", "2,345 rows"."""
+    """ "1 row", "2,345 rows"."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
@@ -184,7 +184,7 @@ def day(value: date) -> str:
 
 
 def days(first: date, last: date) -> str:
-    """"7 May 2026", "1 to 7 May 2026", "28 Apr to 7 May 2026", "28 Dec 2025 to 3 Jan 2026"."""
+    """ "7 May 2026", "1 to 7 May 2026", "28 Apr to 7 May 2026", "28 Dec 2025 to 3 Jan 2026"."""
     if first == last:
         return day(last)
     if first.year != last.year:
@@ -200,9 +200,18 @@ def span(period: Period) -> str:
 
 def previous_days(period: Period) -> str:
     """What a period is compared with: "previous 28 days"."""
-    before = period.previous()
-    length = (before.end.astimezone(zone_info(period.zone)).date() - before.first_date).days
+    length = _previous_length(period)
     return "previous day" if length == 1 else f"previous {length} days"
+
+
+def days_before(period: Period) -> str:
+    """The same where there is little room: "28 d before"."""
+    return f"{_previous_length(period)} d before"
+
+
+def _previous_length(period: Period) -> int:
+    before = period.previous()
+    return (before.end.astimezone(zone_info(period.zone)).date() - before.first_date).days
 
 
 def clock(instant: datetime, zone: str) -> str:
@@ -256,5 +265,3 @@ def utc(value: Any) -> datetime | None:
         return None
     instant: datetime = value.to_pydatetime(warn=False) if isinstance(value, pd.Timestamp) else value
     return instant.astimezone(UTC)
-
-

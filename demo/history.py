@@ -42,6 +42,7 @@ RENEWAL_SPREAD_DAYS: Final = 30
 # More is drawn than asked for, since tenants at their quota are turned away.
 SURPLUS: Final = 1.03
 MIN_DAYS: Final = 45
+NEWEST_AGES_MS: Final = (8_000, 5_000, 3_000, 1_000)
 
 SUBSCRIPTION_STATUSES: Final = {"dry": "TRIALING", "negative": "PAST_DUE", "stop": "CANCELED"}
 RENEWAL_DAYS_AHEAD: Final = {"dry": 9, "negative": 12}
@@ -84,7 +85,10 @@ def generate(seed: int, end: datetime, days: int = DAYS, generations: int = GENE
     window = slots(start_ms, end_ms, seed, age_days)
     share = window.weights / window.weights.sum()
     counts = rng.multinomial(int(generations * SURPLUS) + 50, share.ravel()).reshape(share.shape)
-    asked, limits = _within_quotas(rng, arrivals(rng, window, counts), generations)
+    asked = arrivals(rng, window, counts)
+    # Somebody is always waiting for a picture, even at night.
+    asked.created_ms[-len(NEWEST_AGES_MS) :] = end_ms - np.array(NEWEST_AGES_MS)
+    asked, limits = _within_quotas(rng, asked, generations)
     drawn = draw(rng, asked, end_ms, age_days, with_stuck=True)
     tables = _tenant_tables(rng, drawn, start_ms, end_ms)
     keys, used = np.unique(asked.quota_keys(), return_counts=True)

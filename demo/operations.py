@@ -115,6 +115,7 @@ def complete_generation(
 ) -> None:
     """Mark a generation SUCCEEDED and store its pictures; the duration is measured from createdAt when left out.
 
+    What hung for longer than "durationMs" can say (24.8 days) gets its largest value.
     Raises GenerationNotFound or AlreadyFinished.
     """
     completed_at = stored_time(now)
@@ -123,7 +124,7 @@ def complete_generation(
             connection,
             """UPDATE "Generation" SET "status" = 'SUCCEEDED', "completedAt" = %(at)s, "updatedAt" = %(at)s,
                    "durationMs" = coalesce(%(ms)s::integer,
-                       greatest(0, round(1000 * extract(epoch FROM %(at)s - "createdAt")))::integer)
+                       least(2147483647, greatest(0, round(1000 * extract(epoch FROM %(at)s - "createdAt"))))::integer)
                WHERE "id" = %(id)s AND "status" IN ('PENDING', 'PROCESSING') RETURNING "organizationId" """,
             {"at": completed_at, "ms": duration_ms, "id": generation_id},
         )
@@ -163,7 +164,8 @@ def fail_generation(
             connection,
             """UPDATE "Generation" SET "status" = 'FAILED', "error" = %(error)s, "completedAt" = %(at)s,
                    "updatedAt" = %(at)s,
-                   "durationMs" = greatest(0, round(1000 * extract(epoch FROM %(at)s - "createdAt")))::integer
+                   "durationMs" = least(2147483647,
+                       greatest(0, round(1000 * extract(epoch FROM %(at)s - "createdAt"))))::integer
                WHERE "id" = %(id)s AND "status" IN ('PENDING', 'PROCESSING')
                RETURNING "organizationId", "userId", "creditsUsed" """,
             {"error": error, "at": completed_at, "id": generation_id},

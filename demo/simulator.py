@@ -146,8 +146,8 @@ class Simulator:
                 self._next_request_s = now_s + self._random.expovariate(self._rate_per_s)
                 self._note_success()
             while self._due and self._due[0].at_s <= now_s and not self._stopping.is_set():
-                self._finish(connection, self._due[0])
-                heapq.heappop(self._due)
+                # Should the connection break here, the next one adopts it.
+                self._finish(connection, heapq.heappop(self._due))
             next_s = min([self._next_request_s, self._next_renewals_s, *(due.at_s for due in self._due[:1])])
             self._stopping.wait(max(0.0, next_s - time.monotonic()))
 

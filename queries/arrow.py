@@ -177,23 +177,26 @@ _NUMERIC_OIDS = (_type("numeric").oid, _type("numeric").array_oid)
 def arrow_frame(frame: pd.DataFrame) -> pd.DataFrame:
     """The frame with ArrowDtype columns only and rows numbered from 0: what a cache hit also looks like.
 
-    The very frame when it is so already. ValueError for a named index (`reset_index()` keeps it as a column) or column
-    names that are not different strings.
+    The very frame when it is so already. ValueError for a named index (`reset_index()` keeps it as a column), for
+    column names that are not different strings, and for types that no statement returns (structures, intervals).
     """
     if any(name is not None for name in frame.index.names):
         raise ValueError(f"the frame has an index {list(frame.index.names)}; reset_index() makes it a column")
     if not all(isinstance(name, str) for name in frame.columns) or not frame.columns.is_unique:
         raise ValueError(f"the frame's columns {list(frame.columns)} are not different strings; rename them")
     numbered = isinstance(frame.index, pd.RangeIndex) and frame.index.equals(pd.RangeIndex(len(frame)))
-    if numbered and all(isinstance(dtype, pd.ArrowDtype) for dtype in frame.dtypes):
+    if numbered and all(isinstance(dtype, pd.ArrowDtype) and _is_plain(dtype.pyarrow_dtype) for dtype in frame.dtypes):
         return frame
-    return _framed({str(name): _arrow(column) for name, column in frame.items()}, len(frame))
+    columns = {str(name): _arrow(column) for name, column in frame.items()}
+    for name, values in columns.items():
+        if not _is_plain(values.type):
+            raise ValueError(f"the column {name!r} has the type {values.type}, which no cache keeps; cast it")
+    return _framed(columns, len(frame))
 
 
 def _arrow(column: pd.Series[Any]) -> pa.Array | pa.ChunkedArray:
-    if isinstance(column.dtype, pd.ArrowDtype):
-        return pa.array(column.array)
-    values = pa.array(column, from_pandas=True)
+    arrow = isinstance(column.dtype, pd.ArrowDtype)
+    values = pa.array(column.array) if arrow else pa.array(column, from_pandas=True)
     if pa.types.is_dictionary(values.type):
         values = values.cast(values.type.value_type)
     return values.cast(pa.string()) if pa.types.is_large_string(values.type) else values
@@ -279,10 +282,18 @@ def _is_plain(type_: pa.DataType) -> bool:
     if pa.types.is_list(type_):
         return not pa.types.is_list(type_.value_type) and _is_plain(type_.value_type)
     if pa.types.is_timestamp(type_) and type_.tz not in (None, "UTC"):
-        return type_.tz in zoneinfo.available_timezones()
+        return _is_zone(type_.tz)
     if pa.types.is_decimal128(type_) and not 0 <= type_.scale <= MAX_DIGITS:
         return False
     return any(is_this(type_) for is_this in _PLAIN)
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        zoneinfo.ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return False
+    return True
 
 
 _PLAIN: tuple[Callable[[pa.DataType], bool], ...] = (

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.sql import dml, operators, visitors
+from sqlalchemy.sql import dml, operators
 from sqlalchemy.sql.elements import (
     BinaryExpression,
     BindParameter,
@@ -23,6 +23,7 @@ from queries.scope import Scope
 TENANT_KEY = "tenant_id"
 # What `count(*)` and `EXISTS (SELECT 1 ...)` are made of; any other literal could hide a table.
 _HARMLESS_LITERALS = {"*", "1"}
+_COMPILER: Any = sa.select(sa.literal(1))._default_compiler()
 
 
 def refuse_unscoped(statement: Any, scope: Scope) -> None:
@@ -35,10 +36,28 @@ def refuse_unscoped(statement: Any, scope: Scope) -> None:
     """
     if not isinstance(statement, sa.Select | sa.CompoundSelect):
         raise UnscopedStatementError(f"a {type(statement).__name__} is not a SELECT; catalog statements only read")
-    for element in visitors.iterate(statement):
+    for element in _elements(statement):
         _refuse_opaque(element)
         if isinstance(element, sa.Select) and scope.ids is not None:
             _check_select(element, scope.ids)
+
+
+def _elements(statement: Any) -> Iterator[Any]:
+    """Every element of the statement, each once: SQLAlchemy's own walk visits a shared CTE once per use."""
+    seen: set[int] = set()
+    waiting = [statement]
+    while waiting:
+        element = waiting.pop()
+        if id(element) not in seen:
+            seen.add(id(element))
+            yield element
+            waiting.extend(element.get_children())
+
+
+def _final_froms(select: sa.Select[Any]) -> list[FromClause]:
+    """What `select.get_final_froms()` gives, which compiles the whole select to get there."""
+    state: Any = select._compile_state_factory(select, _COMPILER)
+    return list(state._get_display_froms())
 
 
 def _refuse_opaque(element: Any) -> None:
@@ -56,7 +75,7 @@ def _refuse_opaque(element: Any) -> None:
 
 def _check_select(select: sa.Select[Any], ids: frozenset[str]) -> None:
     everywhere = list(_terms(select.whereclause))
-    for from_ in select.get_final_froms():
+    for from_ in _final_froms(select):
         for leaf, terms in _leaves(from_, everywhere):
             table = _tenant_table(leaf)
             if table is not None and not any(_holds(term, leaf, ids) for term in terms):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zoneinfo
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from itertools import pairwise
 from typing import Literal, get_args
 
@@ -71,8 +71,8 @@ class Period:
             raise PeriodError(f"from ({first}) is after to ({last}); choose a start before the end")
         if first < EARLIEST or last >= LATEST:
             raise PeriodError(f"the period is out of range; choose dates between {EARLIEST} and {LATEST}")
-        start, end = local_midnight(first, zone), local_midnight(last + timedelta(days=1), zone)
-        return cls(start, end, zone, grain or automatic_grain(start, end), now)
+        start, end, fitting = _span(first, last, zone)
+        return cls(start, end, zone, grain or fitting, now)
 
     @classmethod
     def last_days(cls, days: int, *, zone: str, now: datetime, grain: Grain | None = None) -> Period:
@@ -145,6 +145,14 @@ class Period:
     def series_key(self) -> tuple[str, ...]:
         """The same without `now`: consecutive answers to one question share it."""
         return (self.start.isoformat(), self.end.isoformat(), self.zone, self.grain)
+
+
+@lru_cache(maxsize=1_000)
+def _span(first: date, last: date, zone: str) -> tuple[datetime, datetime, Grain]:
+    """From the first local midnight to the one after the last day, and the grain that fits it. Every rerun of a page
+    asks for the same."""
+    start, end = local_midnight(first, zone), local_midnight(last + timedelta(days=1), zone)
+    return start, end, automatic_grain(start, end)
 
 
 @cache

@@ -16,6 +16,7 @@ from queries.scope import Scope
 from queries.tables import Tables, default_tables
 
 P = ParamSpec("P")
+_PRIMITIVES = (str, int, bool, float, date, datetime, type(None))
 
 Freshness = Literal["normal", "live"]
 Outcome = Literal["hit", "stale", "miss", "shared", "error"]
@@ -139,8 +140,9 @@ def _keys(name: str, scope: Scope, arguments: Mapping[str, Any]) -> tuple[str, s
     for argument in sorted(arguments):
         value = arguments[argument]
         if isinstance(value, Period):
-            parts.append(f"{argument}={value.key()!r}")
-            series_parts.append(f"{argument}={value.series_key()!r}")
+            text, series_text = _period_texts(value)
+            parts.append(f"{argument}={text}")
+            series_parts.append(f"{argument}={series_text}")
         else:
             text = f"{argument}={_primitive(value)!r}"
             parts.append(text)
@@ -148,9 +150,16 @@ def _keys(name: str, scope: Scope, arguments: Mapping[str, Any]) -> tuple[str, s
     return "|".join(parts), "|".join(series_parts)
 
 
+@functools.lru_cache(maxsize=1_000)
+def _period_texts(period: Period) -> tuple[str, str]:
+    """A page asks its six questions about one period, and writing five dates costs as much as the rest of a key.
+    Periods that are equal have the same texts."""
+    return repr(period.key()), repr(period.series_key())
+
+
 def _primitive(value: Any) -> Any:
     if isinstance(value, tuple):
         return tuple(_primitive(one) for one in value)
-    if value is None or isinstance(value, str | int | bool | float | date | datetime):
+    if isinstance(value, _PRIMITIVES):
         return value
     raise TypeError(f"a catalog argument of type {type(value).__name__} cannot be part of a cache key; use a primitive")

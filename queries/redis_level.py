@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import redis
 from dogpile.cache import CacheRegion, make_region
 from dogpile.cache.api import NO_VALUE, CacheMutex, CantDeserializeException
+from dogpile.cache.proxy import ProxyBackend
 from redis.backoff import NoBackoff
 from redis.exceptions import LockError, RedisError, ResponseError
 from redis.retry import Retry
@@ -80,6 +81,17 @@ class Outage:
                 return
             self.state = "up"
         log.info("the shared cache at %s is back", self._place)
+
+
+class _KeptFor(ProxyBackend):
+    """Stores with a time to keep. dogpile's own way calls `setex`, which Redis's client has deprecated."""
+
+    def __init__(self, keep_s: int) -> None:
+        self._keep_s = keep_s
+
+    def set_serialized(self, key: str, value: bytes) -> None:
+        backend: Any = self.proxied
+        backend.writer_client.set(key, value, ex=self._keep_s)
 
 
 class RedisLevel:
@@ -190,18 +202,18 @@ class RedisLevel:
         return None if found is NO_VALUE else found
 
     def _region(self, keep_s: int) -> CacheRegion:
-        """dogpile's Redis backend has one time to keep; a region for each shares the connections."""
+        """A region has one time to keep; there are two or three of them, and they share the connections."""
         if keep_s not in self._regions:
             region = make_region(key_mangler=self._digest, serializer=entry_bytes, deserializer=_deserialized)
             arguments = {
                 "connection_pool": self._pool,
-                "redis_expiration_time": keep_s,
                 "distributed_lock": True,
                 "thread_local_lock": False,
                 "lock_timeout": self._lock_s,
                 "lock_sleep": POLL_S,
             }
-            self._regions[keep_s] = region.configure("dogpile.cache.redis", arguments=arguments)
+            wrap = [_KeptFor(keep_s)]
+            self._regions[keep_s] = region.configure("dogpile.cache.redis", arguments=arguments, wrap=wrap)
         return self._regions[keep_s]
 
     def _digest(self, key: str) -> str:

@@ -39,6 +39,7 @@ from queries.performance.monitor import Execution, Monitor, fingerprint, masked,
 from queries.query import Outcome, Query, Result, Timings
 from queries.scope import Scope
 from queries.settings import Settings
+from queries.shallow import shallow_copy
 
 FAILURE_MEMORY_S = 2.0
 # A database that sleeps or restarts is asked again once, after this.
@@ -296,7 +297,7 @@ class Runner:
             timings = Timings(cache_ms=landed.cache_ms)
         return Result(
             query=pending.query,
-            frame=entry.frame.copy(deep=False),
+            frame=shallow_copy(entry.frame),
             as_of=entry.computed_at,
             outcome=outcome,
             timings=timings,

@@ -41,7 +41,8 @@ class Scope:
 
     def covers(self, other: Scope) -> bool:
         """Whether everything that the other scope may read is in this one."""
-        if self.ids is None:
+        # Nearly always a page asks within the viewer's very scope; comparing 500 ids with themselves costs 6 µs.
+        if self.ids is None or other is self:
             return True
         return other.ids is not None and other.ids <= self.ids
 

@@ -132,6 +132,14 @@ def aware(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
     return sa.func.timezone("UTC", column, type_=AwareTime()) if isinstance(column.type, NaiveUtc) else column
 
 
+def comparable(moment: sa.ColumnElement[Any], column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    """A time of another table as this column has its own: only one of the two may have a zone."""
+    naive = isinstance(column.type, NaiveUtc)
+    if isinstance(moment.type, NaiveUtc) == naive:
+        return moment
+    return sa.func.timezone("UTC", moment, type_=NaiveUtc() if naive else AwareTime())
+
+
 def bucket(column: sa.ColumnElement[Any], period: Period) -> sa.ColumnElement[Any]:
     """The start of the column's bucket as `timestamptz`. The three-argument form on a naive column would follow the
     connection's zone, so a naive one is made aware first."""

@@ -14,6 +14,7 @@ from queries.errors import PeriodError
 from queries.period import Period, bucket_date
 
 PLACE = "place"
+ALL = "All"
 _SERIES = (PLACE, "series_id", "series")
 _INSTANT = pa.timestamp("us", "UTC")
 # The place of each row's series; null is "Other", which comes last.
@@ -27,7 +28,13 @@ def every_bucket(frame: pd.DataFrame, arguments: Mapping[str, Any]) -> pd.DataFr
 
 
 def every_bucket_and_series(frame: pd.DataFrame, arguments: Mapping[str, Any]) -> pd.DataFrame:
-    """One row per bucket and series, by bucket, then by the place of the series. `place` is used up."""
+    """One row per bucket and series, by bucket, then by the place of the series, which is used up. Rows that were not
+    split are one series, "All", also where there is none."""
+    if PLACE not in frame.columns:
+        whole = every_bucket(frame, arguments)
+        for name, label in (("series", ALL), ("series_id", None)):
+            whole.insert(1, name, pd.Series([label] * len(whole), dtype=pd.ArrowDtype(pa.string())))
+        return whole
     table = pa.Table.from_pandas(unique_labels(frame), preserve_index=False)
     return _frame(_filled(table, arguments["period"], places=table.column(PLACE).to_pylist()).drop_columns(PLACE))
 

@@ -11,7 +11,6 @@ from queries.catalog.sums import Column, counted, summed, summed_again, text
 from queries.scope import Scope
 from queries.tables import Tables, facts
 
-ALL = "All"
 OTHER = "Other"
 UNNAMED = "(none)"
 SPLITS = {"type": "type", "status": "status", "model": "model", "user": "user_id", "tenant": "tenant_id"}

@@ -23,7 +23,7 @@ from queries.errors import ArgumentError
 from queries.period import Period
 from queries.query import catalog_query
 from queries.scope import Scope
-from queries.tables import Tables, aware, bucket, facts, instant, within
+from queries.tables import Tables, aware, bucket, comparable, facts, instant, within
 
 SORTS = (
     "tenant",
@@ -183,7 +183,7 @@ def header(tables: Tables, scope: Scope, *, now: datetime) -> sa.Select[Any]:
         raise ArgumentError("the header is of exactly one tenant; narrow the scope to it")
     tenant, subscription, balance = tables.organization, tables.subscription, tables.credit_balance
     of_balance = sa.and_(balance.c.tenant_id == tenant.c.tenant_id, scope.predicate(balance.c.tenant_id))
-    usage, used = _in_flight(tables, scope, now).cte("usage"), _used_in_period(tables, scope, now).cte("used")
+    usage, used = _usage_so_far(tables, scope, now).cte("usage"), _used_in_period(tables, scope, now).cte("used")
     users = sa.select(sa.func.count()).where(scope.predicate(tables.user.c.tenant_id)).select_from(tables.user)
     source = with_subscription(tables, scope).outerjoin(balance, of_balance)
     return (
@@ -223,7 +223,8 @@ def _order(listed: sa.CTE, sort: str, descending: bool) -> list[sa.ColumnElement
     return [(column.desc() if descending else column.asc()).nulls_last(), listed.c.key.asc()]
 
 
-def _in_flight(tables: Tables, scope: Scope, now: datetime) -> sa.Select[Any]:
+def _usage_so_far(tables: Tables, scope: Scope, now: datetime) -> sa.Select[Any]:
+    """One pass over all generations of the tenant: one that hangs counts, however old it is."""
     rows = facts(tables)
     unfinished = tables.has(rows.c.status, "generation_status", "unfinished")
     return sa.select(
@@ -234,18 +235,11 @@ def _in_flight(tables: Tables, scope: Scope, now: datetime) -> sa.Select[Any]:
 
 def _used_in_period(tables: Tables, scope: Scope, now: datetime) -> sa.Select[Any]:
     ledger, subscription = tables.credit_transaction, tables.subscription
-    on = sa.and_(
-        subscription.c.tenant_id == ledger.c.tenant_id,
-        # Each as an instant: the two tables may not agree on whether times have a zone.
-        aware(subscription.c.period_start) <= aware(ledger.c.created_at),
-        scope.predicate(subscription.c.tenant_id),
-    )
-    return (
-        sa.select(net_burn_credits(tables).label("used_in_period_credits"))
-        .select_from(ledger.join(subscription, on))
-        .where(
-            scope.predicate(ledger.c.tenant_id),
-            is_burn(tables),
-            ledger.c.created_at < instant(ledger.c.created_at, now),
-        )
+    posted, began = ledger.c.created_at, subscription.c.period_start
+    since = sa.select(sa.func.max(comparable(began, posted))).where(scope.predicate(subscription.c.tenant_id))
+    return sa.select(net_burn_credits(tables).label("used_in_period_credits")).where(
+        scope.predicate(ledger.c.tenant_id),
+        is_burn(tables),
+        posted >= since.scalar_subquery(),
+        posted < instant(posted, now),
     )

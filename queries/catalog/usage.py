@@ -13,8 +13,8 @@ from sqlalchemy.dialects import postgresql
 
 from queries.catalog.arguments import checked_choice, checked_top
 from queries.catalog.gaps import every_bucket_and_series, without_place
-from queries.catalog.series import ALL, SPLITS, labels, largest_series, usage_measures
-from queries.catalog.sums import burned_credits, counted, is_burn, net_burn_credits, refunded_credits
+from queries.catalog.series import SPLITS, labels, largest_series, usage_measures
+from queries.catalog.sums import burned_credits, counted, is_burn, net_burn_credits, refunded_credits, summed_again
 from queries.period import Period
 from queries.query import catalog_query
 from queries.scope import Scope
@@ -40,12 +40,7 @@ def over_time(tables: Tables, scope: Scope, *, period: Period, split: str, top: 
     start = bucket(rows.c.created_at, period)
     measures = usage_measures(tables)
     if split == "none":
-        series: list[sa.Label[Any]] = [
-            sa.literal(1).label("place"),
-            sa.cast(sa.null(), sa.Text).label("series_id"),
-            sa.cast(sa.literal(ALL), sa.Text).label("series"),
-        ]
-        return sa.select(start.label("bucket_start"), *series, *measures).where(*where).group_by(start)
+        return sa.select(start.label("bucket_start"), *measures).where(*where).group_by(start)
     folded = largest_series(tables, where, measures, split=split, top=top, bucket=start)
     source, columns = labels(tables, scope, folded, split)
     sums = [folded.c[one.name] for one in measures]
@@ -81,13 +76,14 @@ def totals(tables: Tables, scope: Scope, *, period: Period) -> sa.Select[Any]:
     `complete_` for the period without the day in progress and with `previous_` for as many days before it.
     """
     usage = _usage_totals(tables, scope, period).cte("usage")
+    latency = _latency(tables, scope, period).cte("latency")
     ledger = _ledger_totals(tables, scope, period).cte("ledger")
     percentiles = [
-        sa.case((usage.c.latency_rows >= least, usage.c.percentiles[number])).label(f"p{share * 100:g}_ms")
+        sa.case((latency.c.latency_rows >= least, latency.c.percentiles[number])).label(f"p{share * 100:g}_ms")
         for number, (share, least) in enumerate(zip(PERCENTILES, PERCENTILE_ROWS, strict=True), start=1)
     ]
-    plain = [one for one in usage.c if one.key != "percentiles"]
-    return sa.select(*plain, *percentiles, *ledger.c).select_from(usage.join(ledger, sa.true()))
+    source = usage.join(latency, sa.true()).join(ledger, sa.true())
+    return sa.select(*usage.c, *percentiles, latency.c.latency_rows, *ledger.c).select_from(source)
 
 
 @catalog_query("usage.newest", freshness="live")
@@ -113,6 +109,7 @@ def _windows(column: sa.ColumnElement[Any], period: Period) -> dict[str, sa.Colu
 
 
 def _usage_totals(tables: Tables, scope: Scope, period: Period) -> sa.Select[Any]:
+    """Counts, summed over users: so one pass tells the active ones without sorting every row by its user."""
     rows = facts(tables)
     created = rows.c.created_at
     inside = within(created, period)
@@ -120,26 +117,37 @@ def _usage_totals(tables: Tables, scope: Scope, period: Period) -> sa.Select[Any
         one: tables.has(rows.c.status, "generation_status", one)
         for one in ("succeeded", "failed", "cancelled", "unfinished")
     }
-    succeeded = sa.and_(inside, is_status["succeeded"])
-    stuck = sa.and_(inside, is_status["unfinished"], created < instant(created, period.now - STUCK_AFTER))
-    shares = sa.bindparam("percentiles", list(PERCENTILES), type_=postgresql.ARRAY(sa.Double), unique=True)
-    percentiles = sa.func.percentile_cont(shares).within_group(rows.c.duration_ms).filter(succeeded)
-    compared = [
-        counted(window if status is None else sa.and_(window, is_status[status])).label(
-            prefix + (status or "generations")
-        )
-        for prefix, window in _windows(created, period).items()
-        for status in (None, "succeeded", "failed")
-    ]
-    return sa.select(
+    is_old = created < instant(created, period.now - STUCK_AFTER)
+    counts = [
         counted(inside).label("generations"),
         *(counted(sa.and_(inside, condition)).label(one) for one, condition in is_status.items()),
-        counted(stuck).label("stuck"),
-        sa.func.count(rows.c.user_id.distinct()).filter(succeeded).label("active_users"),
-        sa.func.count(rows.c.duration_ms).filter(succeeded).label("latency_rows"),
+        counted(sa.and_(inside, is_status["unfinished"], is_old)).label("stuck"),
+    ]
+    for prefix, window in _windows(created, period).items():
+        counts.append(counted(window).label(prefix + "generations"))
+        counts += [counted(sa.and_(window, is_status[one])).label(prefix + one) for one in ("succeeded", "failed")]
+    by_user = (
+        sa.select(rows.c.user_id, *counts)
+        .where(scope.predicate(rows.c.tenant_id), between(created, period.previous().start, period.until))
+        .group_by(rows.c.user_id)
+        .cte("by_user")
+    )
+    sums = [summed_again(by_user.c[one.name]).label(one.name) for one in counts]
+    return sa.select(*sums, counted(by_user.c.succeeded > 0).label("active_users"))
+
+
+def _latency(tables: Tables, scope: Scope, period: Period) -> sa.Select[Any]:
+    rows = facts(tables)
+    shares = sa.bindparam("percentiles", list(PERCENTILES), type_=postgresql.ARRAY(sa.Double), unique=True)
+    percentiles = sa.func.percentile_cont(shares).within_group(rows.c.duration_ms)
+    return sa.select(
+        sa.func.count(rows.c.duration_ms).label("latency_rows"),
         sa.type_coerce(percentiles, postgresql.ARRAY(sa.Double)).label("percentiles"),
-        *compared,
-    ).where(scope.predicate(rows.c.tenant_id), between(created, period.previous().start, period.until))
+    ).where(
+        scope.predicate(rows.c.tenant_id),
+        within(rows.c.created_at, period),
+        tables.has(rows.c.status, "generation_status", "succeeded"),
+    )
 
 
 def _ledger_totals(tables: Tables, scope: Scope, period: Period) -> sa.Select[Any]:

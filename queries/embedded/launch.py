@@ -28,11 +28,14 @@ POLL_S = 0.2
 
 PR_SET_PDEATHSIG = 1
 PR_SET_KEEPCAPS = 8
+PR_SET_SECUREBITS = 28
+SECBIT_NO_SETUID_FIXUP = 1 << 2
 PR_CAP_AMBIENT = 47
 PR_CAP_AMBIENT_RAISE = 2
 CAPABILITY_VERSION_3 = 0x20080522
 CAP_DAC_OVERRIDE = 1
 CAP_DAC_READ_SEARCH = 2
+CAP_SETPCAP = 8
 # Tried in this order: the first that makes every path usable is all that is kept.
 CANDIDATES: tuple[frozenset[int], ...] = (
     frozenset(),
@@ -117,11 +120,20 @@ def keep_least_capability(reach: Sequence[str]) -> None:
             continue
         set_capabilities(mask, reserve)
         if all(is_usable(path, capabilities) for path in reach):
-            set_capabilities(mask, mask)
-            for number in capabilities:
-                prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, number)
+            keep_across_exec(mask, reserve, capabilities)
             return
     raise NotStartedError(unreachable([path for path in reach if not is_usable(path, frozenset())]))
+
+
+def keep_across_exec(mask: int, reserve: int, capabilities: frozenset[int]) -> None:
+    """Give up all capabilities but these, which the program and its children inherit."""
+    if capabilities:
+        # PostgreSQL looks for its own files with access(2), which without this bit leaves capabilities out.
+        set_capabilities(mask | 1 << CAP_SETPCAP, reserve)
+        prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP)
+    set_capabilities(mask, mask)
+    for number in capabilities:
+        prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, number)
 
 
 def unreachable(paths: Sequence[str]) -> str:

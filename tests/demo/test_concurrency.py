@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any
@@ -18,12 +18,25 @@ MakeAccount = Callable[..., tuple[str, str]]
 Action = Callable[[psycopg.Connection[Any]], object]
 
 
+@pytest.fixture(autouse=True)
+def _one_crowd_at_a_time(server: Any) -> Iterator[None]:
+    """The server has room for one crowd of 64 connections beside the other tests, not for one per worker."""
+    with server.superuser() as connection:
+        connection.execute("SELECT pg_advisory_lock(64)")  # given back with the connection
+        yield
+
+
 def outcomes(url: str, actions: list[Action]) -> Counter[str]:
     """Run each action on a connection and in a thread of its own, all at once; counts "done" or the error's name."""
     barrier = threading.Barrier(len(actions))
 
     def call(action: Action) -> str:
-        with psycopg.connect(url) as connection:
+        try:
+            connection = psycopg.connect(url)
+        except psycopg.Error:
+            barrier.abort()
+            raise
+        with connection:
             barrier.wait(timeout=60)
             try:
                 action(connection)

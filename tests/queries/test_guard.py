@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.sql import visitors
 
 from queries.errors import UnscopedStatementError
-from queries.guard import refuse_unscoped
+from queries.guard import _elements, _final_froms, refuse_unscoped
 from queries.scope import Scope
 from queries.tables import default_tables, facts
 
@@ -94,3 +95,17 @@ def test_an_unheld_statement_is_refused(name: str) -> None:
 def test_what_hides_a_table_is_refused_for_all_tenants_too(name: str) -> None:
     with pytest.raises(UnscopedStatementError):
         refuse_unscoped(HIDDEN[name](), Scope.all_tenants())
+
+
+@pytest.mark.parametrize("name", [*HELD, *LEAKS])
+def test_the_froms_are_those_that_sqlalchemy_renders(name: str) -> None:
+    statement = {**HELD, **LEAKS}[name]()
+    selects = [one for one in _elements(statement) if isinstance(one, sa.Select)]
+    assert selects
+    assert [_final_froms(one) for one in selects] == [list(one.get_final_froms()) for one in selects]
+
+
+def test_every_element_is_walked() -> None:
+    for build in (*HELD.values(), *LEAKS.values()):
+        statement = build()
+        assert {id(one) for one in _elements(statement)} >= {id(one) for one in visitors.iterate(statement)}

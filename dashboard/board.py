@@ -1,0 +1,208 @@
+"""One run of one page: who looks, what was filtered, which answers are awaited, and the panels that show them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import streamlit as st
+
+from dashboard import filters, panels, places, words
+from dashboard import viewer as viewers
+from dashboard.filters import Filters
+from dashboard.services import current
+from dashboard.viewer import SessionReader, Viewer, Visit
+from queries.catalog import usage
+from queries.errors import DatabaseUnavailableError, UsageDashboardError
+from queries.period import Period
+from queries.query import Query, Result
+from queries.runner import Answers, Context
+from queries.scope import Scope
+
+log = logging.getLogger(__name__)
+
+# Title, freshness line and padding around what a panel shows.
+_PANEL_EXTRA_PX = 122
+
+
+@dataclass(slots=True)
+class Board:
+    """A page run. `open_board` makes one and is the page's guard."""
+
+    page: str
+    viewer: Viewer
+    visit: Visit
+    reader: SessionReader
+    title_place: Any
+    corner: Any
+    answers: Answers | None = None
+    filters: Filters | None = None
+    _slots: list[_Slot] = field(default_factory=list)
+    _seen: dict[str, Result] = field(default_factory=dict)
+    _is_unavailable: bool = False
+
+    @property
+    def zone(self) -> str:
+        return self.filters.period.zone if self.filters is not None else current().settings.reporting_zone
+
+    @property
+    def period(self) -> Period:
+        assert self.filters is not None, "the filter row comes first"
+        return self.filters.period
+
+    def filter_row(self) -> Filters:
+        """The shared filters; a period that cannot be answered is said on the page, and the run ends."""
+        default_zone = current().settings.reporting_zone
+        try:
+            self.filters = filters.row(default_zone)
+        except UsageDashboardError as error:
+            panels.failure(error, key="filters")
+            st.button(
+                f"Show the {filters.DEFAULT_PRESET.lower()}",
+                on_click=filters.choose_default,
+                args=(default_zone,),
+                type="primary",
+            )
+            st.stop()
+        return self.filters
+
+    def name(self, title: str) -> None:
+        """The page's title once it is known; text from the database."""
+        self.title_place.title(words.plain(words.shortened(title, 60)), anchor=False)
+
+    def ask(self, queries: Mapping[str, Query], *, scope: Scope | None = None) -> None:
+        """Start all queries of the page side by side."""
+        self.answers = current().runner.run_all(queries, self._context(scope))
+
+    def answer(self, name: str) -> Result:
+        """One answer; waits for it. Its own error is raised."""
+        assert self.answers is not None, "ask() comes first"
+        result = self._seen[name] = self.answers[name]
+        return result
+
+    def run(self, query: Query) -> Result:
+        """One more question, outside the page's set."""
+        return current().runner.run(query, self._context(None))
+
+    def panel(
+        self, title: str, names: Sequence[str], draw: Callable[..., None], *, height: int, place: Any = None
+    ) -> None:
+        """Hold the place of a panel that `fill` will draw from these answers. Panels that are given a column of a row
+        keep the height, so that both sides end together."""
+        is_first = self.page not in self.visit.pages_drawn
+        with place if place is not None else st.container(gap=None):
+            # On later runs the old figures stay, dimmed, until the new ones are there.
+            slot = st.skeleton(height + _PANEL_EXTRA_PX) if is_first else st.container()
+        fixed_px = height + _PANEL_EXTRA_PX if place is not None else None
+        self._slots.append(_Slot(title, tuple(names), draw, slot, is_first, fixed_px))
+
+    def fill(self) -> None:
+        """Draw the panels in order, each as soon as its answers are there; a failing one hides no other."""
+        for number, slot in enumerate(self._slots):
+            self._fill_slot(slot, f"{self.page}-{number}")
+        self.visit.pages_drawn.add(self.page)
+        if self._seen:
+            results = list(self._seen.values())
+            self.corner.caption(words.plain(panels.freshness(results, self.zone, datetime.now(UTC))))
+        if self._is_unavailable:
+            panels.heal(self.visit.run_id)
+
+    def _fill_slot(self, slot: _Slot, key: str) -> None:
+        try:
+            results = [self.answer(name) for name in slot.names]
+            error = None
+        except UsageDashboardError as raised:
+            results, error = [], raised
+            self._is_unavailable |= isinstance(raised, DatabaseUnavailableError)
+        height = slot.fixed_px if slot.fixed_px is not None else "content"
+        place = slot.place.container() if slot.is_skeleton else slot.place
+        with place, st.container(border=bool(slot.title), height=height):  # type: ignore[arg-type]  # int or "content"
+            if slot.title:
+                st.subheader(words.plain(slot.title), anchor=False)
+            if error is not None:
+                panels.failure(error, key=key)
+                return
+            try:
+                slot.draw(*results)
+            except UsageDashboardError as raised:
+                panels.failure(raised, key=key)
+            except Exception as unexpected:  # noqa: BLE001 - a defect in one panel must not hide the others
+                panels.failure(_logged(unexpected, self.page, slot.names), key=key)
+            panels.footer(results, self.zone, key)
+
+    def _context(self, scope: Scope | None) -> Context:
+        return Context(
+            scope=scope if scope is not None else self.viewer.scope,
+            role=self.viewer.role,
+            page=self.page,
+            run_id=self.visit.run_id,
+            reader=self.reader,
+            refresh=self.filters is not None and self.filters.refresh,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Slot:
+    title: str
+    names: tuple[str, ...]
+    draw: Callable[..., None]
+    place: Any
+    is_skeleton: bool
+    fixed_px: int | None
+
+
+def open_board(page: str, title: str, question: str) -> Board:
+    """The guard of every page, and its header. Ends the run when the viewer may not open the page."""
+    visit, reader = viewers.begin_run()
+    place = places.place(page)
+    if not places.may_open(page):
+        panels.no_permission(viewers.ROLE_NAMES[viewers.role()], place.title)
+        st.stop()
+    title_place, corner = header(title, question)
+    try:
+        who = viewers.viewer()
+    except UsageDashboardError as error:
+        stop_with(error, visit)
+    return Board(page, who, visit, reader, title_place, corner)
+
+
+def header(title: str, question: str) -> tuple[Any, Any]:
+    """Title and question; returns the places of the title and, at the right, of the freshness."""
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom", gap="small"):
+        with st.container(width="stretch", gap=None):
+            title_place = st.empty()
+            title_place.title(words.plain(title), anchor=False)
+            st.caption(question)
+        return title_place, st.container(width="content")
+
+
+def stop_with(error: UsageDashboardError, visit: Visit) -> None:
+    """Nothing of the page can be shown: say why, heal when the database is only away, and end the run."""
+    panels.failure(error, key="page")
+    if isinstance(error, DatabaseUnavailableError):
+        panels.heal(visit.run_id)
+    st.stop()
+
+
+def offer_newest(board: Board, scope: Scope, subject: str) -> None:
+    """The empty state: says which period is empty and offers the newest one with rows."""
+    period = board.period
+    newest = words.utc(words.first_row(board.run(usage.newest(scope)).frame).get("newest_at"))
+    fact = f"No generations from {words.span(period)}."
+    if newest is None:
+        st.info(f"{fact} {subject} has no generations yet.", icon=":material/hourglass_empty:")
+        return
+    last = filters.local_day(newest, period.zone)
+    st.info(f"{fact} The newest is from {words.day(last)}.", icon=":material/hourglass_empty:")
+    st.button(
+        f"Show the 28 days to {words.day(last)}", on_click=filters.choose_days_until, args=(last,), type="primary"
+    )
+
+
+def _logged(unexpected: Exception, page: str, names: Sequence[str]) -> UsageDashboardError:
+    error = UsageDashboardError("this panel could not be drawn; the log has the details under the reference")
+    log.error("page %s: the panel of %s failed, reference %s", page, names, error.reference, exc_info=unexpected)
+    return error

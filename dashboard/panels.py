@@ -1,0 +1,163 @@
+"""One answer on a page: title, figure or table, how old it is, and what it cost; or what went wrong, in words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from dashboard import words
+from dashboard.services import current
+from queries.errors import (
+    DatabaseUnavailableError,
+    NotFoundError,
+    PeriodError,
+    StatementTimeoutError,
+    TooManyRowsError,
+    UsageDashboardError,
+)
+from queries.query import Result, Timings
+
+RETRY_EVERY_S = 2.0
+# An answer younger than this needs no relative age beside its time.
+_YOUNG = timedelta(minutes=2)
+_CHART = {"displayModeBar": False, "responsive": True}
+
+_OUTCOMES = {
+    "hit": "from the cache",
+    "stale": "from the cache, newer figures are being computed",
+    "miss": "read from the database for this page",
+    "shared": "read from the database once, for everybody who asked",
+}
+
+
+def chart(figure: go.Figure, *, alt: str, key: str) -> None:
+    st.plotly_chart(figure, theme="streamlit", config=_CHART, alt=alt, key=key)
+
+
+def notices() -> None:
+    """What must be said about how this process was started, once, above every page."""
+    for notice in current().notices:
+        st.info(words.plain(notice), icon=":material/info:")
+
+
+def footer(results: Sequence[Result], zone: str, key: str) -> None:
+    """How old the answers are, and what they cost."""
+    with st.container(
+        horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small", key=f"foot-{key}"
+    ):
+        st.caption(words.plain(freshness(results, zone, datetime.now(UTC))), width="content")
+        with st.popover(badge(results), type="tertiary", key=f"badge-{key}", help="The queries behind this panel"):
+            for result in results:
+                _explain(result, zone)
+
+
+def freshness(results: Sequence[Result], zone: str, now: datetime) -> str:
+    """ "as of 14:32:05, UTC+1"; the oldest answer counts, and one past its time says so."""
+    oldest = min(result.as_of for result in results)
+    if any(result.outcome == "stale" for result in results):
+        return f"from {words.clock(oldest, zone)}, newer figures are being computed"
+    age = "" if now - oldest < _YOUNG else f" ({words.ago(oldest, now)})"
+    return f"as of {words.clock(oldest, zone)}{age}"
+
+
+def badge(results: Sequence[Result]) -> str:
+    """4.1 ms database · 0.2 ms cache · 31 rows."""
+    database_ms = sum(_database_ms(one.timings) for one in results)
+    cache_ms = sum(one.timings.cache_ms for one in results)
+    rows = sum(one.rows for one in results)
+    parts = [f"{words.small_ms(database_ms)} database"] if database_ms else []
+    parts += [f"{words.small_ms(cache_ms)} cache"] if cache_ms else []
+    return " · ".join([*parts, words.counted(rows, "row")])
+
+
+def failure(error: UsageDashboardError, *, key: str) -> None:
+    """What happened, what still works, what to do, and the reference that is in the log."""
+    happened, works = _explanations(error)
+    st.error(
+        f"**{happened}** {words.plain(words.sentence(error.message))} {works}\n\nReference `{error.reference}`",
+        icon=":material/cloud_off:" if isinstance(error, DatabaseUnavailableError) else ":material/error:",
+    )
+    if isinstance(error, StatementTimeoutError | TooManyRowsError):
+        st.button("Try again", key=f"again-{key}")
+
+
+def heal(run_id: str) -> None:
+    """Ask the database every two seconds whether it is back, and then draw the page anew without a click."""
+
+    @st.fragment(run_every=RETRY_EVERY_S)
+    def ask() -> None:
+        is_page_run = st.session_state.get("healing") != run_id
+        st.session_state["healing"] = run_id
+        st.caption(f"Asking again every {RETRY_EVERY_S:g} seconds; this page heals by itself.")
+        if not is_page_run and _database_answers():
+            st.rerun()
+
+    ask()
+
+
+def no_permission(role_name: str, page_title: str) -> None:
+    st.title("Not for your role")
+    st.info(
+        f"The page {page_title} is not open to the role {role_name}. Choose another page from the sidebar,"
+        " or ask an administrator for access.",
+        icon=":material/lock:",
+    )
+
+
+def _database_answers() -> bool:
+    try:
+        current().database.ping()
+    except UsageDashboardError:
+        return False
+    return True
+
+
+def _explanations(error: UsageDashboardError) -> tuple[str, str]:
+    """A headline, and what still works."""
+    if isinstance(error, DatabaseUnavailableError):
+        return "The database does not answer.", "Panels with a recent answer in the cache still show it."
+    if isinstance(error, PeriodError):
+        return "This period cannot be shown.", "The other filters keep their values."
+    if isinstance(error, NotFoundError):
+        return "Not found.", "Your other tenants are not affected."
+    return "This panel has no answer.", "The other panels are not affected."
+
+
+def _explain(result: Result, zone: str) -> None:
+    computed = result.computed
+    st.markdown(f"**{words.plain(result.query.name)}** · {words.counted(result.rows, 'row')}")
+    st.caption(
+        words.plain(
+            f"{_OUTCOMES.get(result.outcome, result.outcome)}, as of {words.clock(result.as_of, zone)}."
+            f" This answer: {_spent(result.timings)}. When it was computed: {_spent(computed)}."
+        )
+    )
+    st.code(result.sql, language="sql", wrap_lines=True, height=220)
+    if result.parameters:
+        st.caption("Parameters")
+        st.code(_parameters(result.parameters), language="json", wrap_lines=True)
+
+
+def _spent(timings: Timings) -> str:
+    parts = {
+        "waiting": timings.wait_ms,
+        "database": timings.database_ms,
+        "fetch": timings.fetch_ms,
+        "frame": timings.frame_ms,
+        "cache": timings.cache_ms,
+    }
+    return ", ".join(f"{words.small_ms(ms)} {name}" for name, ms in parts.items() if ms) or "no time to speak of"
+
+
+def _database_ms(timings: Timings) -> float:
+    return timings.database_ms + timings.fetch_ms
+
+
+def _parameters(parameters: Any) -> str:
+    text = json.dumps(dict(parameters), indent=1, default=str, ensure_ascii=False)
+    return text if len(text) <= 2_000 else f"{text[:2_000]}\n… {len(text) - 2_000:,} more characters"

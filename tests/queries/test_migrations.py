@@ -1,0 +1,79 @@
+"""Our own schema: made, made again, taken back; the application's tables stay as they are."""
+
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+from alembic import command
+
+from queries import migrations
+from queries.database import Database, driver_url
+from queries.mapping import load_mapping
+from queries.settings import Settings
+
+
+def application_objects(url: str) -> list[tuple[Any, ...]]:
+    """Every relation of the application with its definition as far as the catalog tells."""
+    with psycopg.connect(url) as connection:
+        return connection.execute(
+            "SELECT c.oid, c.relname, c.relkind, c.relacl::text, a.attname, a.atttypid, a.attnotnull FROM pg_class c"
+            " LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0"
+            " WHERE c.relnamespace = 'public'::regnamespace ORDER BY c.oid, a.attnum"
+        ).fetchall()
+
+
+def our_objects(url: str) -> list[tuple[Any, ...]]:
+    with psycopg.connect(url) as connection:
+        return connection.execute(
+            "SELECT c.oid, c.relname, c.relkind FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+            " WHERE n.nspname = 'usage_dashboard' ORDER BY c.relname"
+        ).fetchall()
+
+
+def test_running_it_twice_changes_nothing(owner_url: str, superuser_url: str) -> None:
+    before = application_objects(superuser_url), our_objects(superuser_url)
+    assert before[1]
+    migrations.upgrade(owner_url)
+    assert (application_objects(superuser_url), our_objects(superuser_url)) == before
+
+
+def test_it_can_be_taken_back_and_made_again(owner_url: str, superuser_url: str) -> None:
+    before = application_objects(superuser_url)
+    engine = sa.create_engine(driver_url(owner_url), poolclass=sa.NullPool)
+    configuration = migrations.alembic_configuration()
+    with engine.begin() as connection:
+        configuration.attributes["connection"] = connection
+        command.downgrade(configuration, "base")
+    assert "query_log" not in {name for _, name, _ in our_objects(superuser_url)}
+    migrations.upgrade(owner_url)
+    assert "query_log" in {name for _, name, _ in our_objects(superuser_url)}
+    assert application_objects(superuser_url) == before
+
+
+def test_another_mapping_renews_the_walls_and_the_old_ones_are_not_used(
+    owner_url: str, reader_url: str, app_url: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "mapping.toml"
+    path.write_text('[tables.generation]\ncolumns = { prompt = "model" }\n', encoding="utf-8")
+    remapped = Database(Settings(database_url=reader_url, mapping_file=path))  # type: ignore[arg-type]
+    with remapped.reader.connect() as connection:
+        from queries.database import walls_stand
+
+        assert not walls_stand(connection, remapped.mapping)
+    migrations.upgrade(owner_url, load_mapping(path))
+    assert remapped.tables().walled
+    remapped.close()
+    with psycopg.connect(reader_url) as connection, pytest.raises(psycopg.errors.UndefinedColumn):
+        connection.execute("SELECT prompt FROM usage_dashboard.app_generation")
+
+
+def test_the_reader_role_can_read_the_walls_and_write_nothing(reader_url: str, superuser_url: str) -> None:
+    with psycopg.connect(superuser_url) as connection:
+        granted = connection.execute(
+            "SELECT table_schema, table_name, privilege_type FROM information_schema.role_table_grants"
+            " WHERE grantee = 'usage_dashboard_reader' AND table_name !~ '^pg_'"
+        ).fetchall()
+    assert granted
+    assert {(schema, privilege) for schema, _, privilege in granted} == {("usage_dashboard", "SELECT")}
