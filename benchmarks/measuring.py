@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import gc
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 
@@ -40,14 +38,3 @@ def measured(action: Callable[[], object], *, within_s: float, most: int, least:
     while len(samples_ms) < most and (len(samples_ms) < least or time.monotonic() < deadline_s):
         samples_ms.append(timed_ms(action))
     return Times(samples_ms)
-
-
-@contextmanager
-def frozen_garbage() -> Iterator[None]:
-    """What was made before is left alone by the collector, as in a server that has run for a while."""
-    gc.collect()
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()

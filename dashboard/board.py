@@ -57,7 +57,7 @@ class Board:
         """The shared filters; a period that cannot be answered is said on the page, and the run ends."""
         default_zone = current().settings.reporting_zone
         try:
-            self.filters = filters.row(default_zone)
+            self.filters = filters.row(default_zone, self.page)
         except UsageDashboardError as error:
             panels.failure(error, key="filters")
             st.button(

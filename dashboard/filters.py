@@ -19,7 +19,7 @@ CUSTOM = "Custom"
 _DEFAULT_DAYS = 28
 
 PERIOD, ZONE, FROM, TO = "period", "zone", "from", "to"
-_COMPLAINTS = "filters_complaints"
+_COMPLAINTS, _KEPT, _PAGE = "filters_complaints", "filters_kept", "filters_page"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +58,9 @@ PRESETS: Mapping[str, Callable[[date], tuple[date, date]]] = {
 }
 
 
-def row(default_zone: str) -> Filters:
+def row(default_zone: str, page: str) -> Filters:
     """Draw the row and read it. PeriodError when what the URL or the row asks for cannot be answered."""
+    _carry_over(page)
     complaints = _complaints_of_url()
     now = floored(utc_now(), NOW_STEP_S)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
@@ -84,6 +85,7 @@ def row(default_zone: str) -> Filters:
             help="Days, weeks and months start at midnight of this zone.",
         )
         first, last = _custom_dates(now, zone) if preset == CUSTOM else PRESETS[preset](local_date(now, zone))
+        st.session_state[_KEPT] = {PERIOD: preset, ZONE: zone, FROM: first, TO: last}
         refresh = st.button("Refresh", icon=":material/refresh:", help="Read the database again, past the caches.")
     if complaints:
         raise PeriodError("; ".join(complaints))
@@ -121,13 +123,29 @@ def choose_days_until(last: date) -> None:
     st.session_state[TO] = last
 
 
+def _carry_over(page: str) -> None:
+    """Going to another page empties the URL: bring the filters along, unless the new URL has its own."""
+    if st.session_state.get(_PAGE) == page:
+        return
+    st.session_state[_PAGE] = page
+    kept = st.session_state.get(_KEPT)
+    if kept is None or any(name in st.query_params for name in (PERIOD, ZONE, FROM, TO)):
+        return
+    for name, value in kept.items():
+        if name in (PERIOD, ZONE) or kept[PERIOD] == CUSTOM:
+            st.session_state[name] = value
+
+
 def _custom_dates(now: datetime, zone: str) -> tuple[date, date]:
     today = local_date(now, zone)
-    defaults = {FROM: today - timedelta(days=_DEFAULT_DAYS - 1), TO: today}
+    # Put in as values and not as defaults: a default is left out of the URL, and means another day tomorrow.
+    for name, start in ((FROM, today - timedelta(days=_DEFAULT_DAYS - 1)), (TO, today)):
+        if name not in st.session_state and name not in st.query_params:
+            st.session_state[name] = start
     first, last = (
         st.date_input(
             label,
-            defaults[name],
+            None,
             min_value=EARLIEST,
             max_value=LATEST - timedelta(days=1),
             format="YYYY-MM-DD",
@@ -140,7 +158,8 @@ def _custom_dates(now: datetime, zone: str) -> tuple[date, date]:
         for label, name in (("From", FROM), ("To", TO))
     )
     if not isinstance(first, date) or not isinstance(last, date):
-        raise PeriodError("the custom period has no start or no end; choose both days")
+        # A bad day in the URL has its own words.
+        raise PeriodError("; ".join(_complaints_of_url()) or "a custom period needs two days; choose From and To")
     return first, last
 
 

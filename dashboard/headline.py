@@ -39,8 +39,8 @@ def show(figures: Sequence[Headline]) -> None:
         for one in figures:
             st.metric(
                 one.label,
-                one.value,
-                delta=one.change.text or one.against or None,
+                "–" if one.value == words.NOT_ENOUGH else one.value,
+                delta=_pill(one),
                 delta_color=_colour(one),
                 delta_arrow=one.change.direction if one.change.direction in ("up", "down") else "off",
                 delta_description=f"vs {one.against}" if one.change.text and one.against else None,
@@ -153,6 +153,12 @@ def _summed(label: str, days: Any, complete: Any, before: Any, column: str, agai
     return Headline(
         label, words.amount(total), detail, words.change(now, then), against, spark=complete[column].tolist()
     )
+
+
+def _pill(one: Headline) -> str | None:
+    if one.value == words.NOT_ENOUGH:
+        return words.NOT_ENOUGH
+    return one.change.text or one.against or None
 
 
 def _hover(one: Headline) -> str:

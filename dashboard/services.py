@@ -23,10 +23,7 @@ _LOCK_MARGIN_S = 5.0
 
 @dataclass(frozen=True)
 class Services:
-    """One database's runner, cache, monitor and log, and how this process was started.
-
-    `restarting` tells whether an embedded server that died is being started again.
-    """
+    """One database's runner, cache, monitor and log, and how this process was started."""
 
     settings: Settings
     database: Database
@@ -47,6 +44,7 @@ class Services:
     def close(self) -> None:
         """End what this process started; the newest things first."""
         self.runner.close()
+        self.cache.close()
         for close in self.closers:
             close()
         if self.query_log is not None:
@@ -70,7 +68,7 @@ def build(
         max_bytes=settings.cache_bytes,
         prefix=f"usage-dashboard:{CODE_VERSION}:{database.mapping.digest}:{database.identity}:",
         redis_url=redis_url,
-        lock_s=settings.statement_timeout_s + _LOCK_MARGIN_S,
+        lock_s=settings.pool_wait_s + settings.statement_timeout_s + _LOCK_MARGIN_S,
     )
     query_log = _query_log(database, monitor, settings)
     services = Services(

@@ -52,6 +52,7 @@ def tenants(frame: pd.DataFrame, zone: str, key: str) -> str | None:
         key=key,
         hide_index=True,
         height="content",
+        placeholder="–",
         on_select="rerun",
         selection_mode="single-row",
         column_config=_tenant_columns(zone),
@@ -78,6 +79,7 @@ def breakdown(frame: pd.DataFrame, *, noun: str, is_constant: bool, key: str) ->
         key=key,
         hide_index=True,
         height="content",
+        placeholder="–",
         column_config={
             "series": st.column_config.TextColumn(noun, pinned=True, width=128),
             "share": st.column_config.ProgressColumn("Share", format="%.1f %%", min_value=0, max_value=100, width=100),
@@ -113,6 +115,7 @@ def generations(frame: pd.DataFrame, *, may_read_prompts: bool, role_name: str, 
         key=key,
         hide_index=True,
         height="content",
+        placeholder="–",
         column_config={
             "created": _time_column("Created", zone, pinned=True),
             "user": st.column_config.TextColumn("User", pinned=False, width=140),

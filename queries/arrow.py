@@ -19,7 +19,7 @@ import psycopg
 import pyarrow as pa
 from pyarrow import ipc
 
-from queries.errors import DatabaseError, UsageDashboardError
+from queries.errors import DatabaseError, UnreadableFrameError
 
 MAX_DIGITS = 38
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -28,10 +28,6 @@ _METADATA_KEY = b"usage_dashboard"
 _WRITE_OPTIONS = ipc.IpcWriteOptions(compression="lz4")
 # What pandas keeps around a frame and around each Arrow column, measured as resident memory of 20,000 small frames.
 _FRAME_BYTES, _COLUMN_BYTES = 3_000, 1_500
-
-
-class UnreadableFrameError(UsageDashboardError):
-    """These bytes are not a frame that `encoded` wrote."""
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -11,7 +11,8 @@ from typing import Any, Self
 
 import pandas as pd
 
-from queries.arrow import UnreadableFrameError, arrow_frame, decoded, encoded, held_bytes
+from queries.arrow import arrow_frame, decoded, encoded, held_bytes
+from queries.errors import UnreadableFrameError
 from queries.query import Timings
 
 

@@ -8,6 +8,7 @@ UsageDashboardError
 ├── NotFoundError            unknown, or outside what the viewer may see: never told apart
 ├── UnscopedStatementError   a statement reads a tenant-keyed table without its tenant predicate
 ├── MappingError             a mapped table or column is not in the database
+├── UnreadableFrameError     bytes from a cache are not a frame of ours
 ├── ReaderGoneError          nobody waits for the answer any more
 └── DatabaseError            PostgreSQL did not give the answer
     ├── DatabaseUnavailableError   unreachable, asleep, restarting, or out of connections
@@ -65,6 +66,10 @@ class MappingError(UsageDashboardError):
 
 class ReaderGoneError(UsageDashboardError):
     """Nobody waits for the answer any more."""
+
+
+class UnreadableFrameError(UsageDashboardError):
+    """Bytes from a cache are not a frame that we wrote."""
 
 
 class DatabaseError(UsageDashboardError):

@@ -187,7 +187,11 @@ def _table(logical: str, known: dict[str, TableMapping], given: dict[str, Any]) 
             f" known are {', '.join(sorted(base.columns))}"
         )
     schema, name = str(given.get("schema", base.schema)), str(given.get("name", base.name))
-    return TableMapping(schema, name, {**base.columns, **{k: str(v) for k, v in columns.items()}})
+    merged = {**base.columns, **{k: str(v) for k, v in columns.items()}}
+    twice = sorted({one for one in merged.values() if list(merged.values()).count(one) > 1})
+    if twice:
+        raise MappingError(f"the mapping file maps two columns of {logical} to {twice[0]!r}; give each one of its own")
+    return TableMapping(schema, name, merged)
 
 
 def _value_map(

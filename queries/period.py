@@ -104,11 +104,18 @@ class Period:
         return replace(self, end=max(self.start, min(self.end, today)))
 
     def previous(self) -> Period:
-        """As many local days as the complete ones of this period, right before it."""
+        """As many local days as the complete ones of this period, right before it; none before the earliest date."""
         complete = self.complete_days()
         days = (local_date(complete.end, self.zone) - complete.first_date).days
-        start = local_midnight(self.first_date - timedelta(days=days), self.zone)
-        return replace(self, start=start, end=self.start)
+        first = max(EARLIEST, self.first_date - timedelta(days=days))
+        return replace(self, start=min(self.start, self._at_same_time(first)), end=self.start)
+
+    def _at_same_time(self, day: date) -> datetime:
+        """The instant of another local day at the time of day of the start."""
+        if self.start == local_midnight(self.first_date, self.zone):
+            return local_midnight(day, self.zone)
+        info = zone_info(self.zone)
+        return datetime.combine(day, self.start.astimezone(info).time(), info).astimezone(UTC)
 
     def buckets(self) -> list[Bucket]:
         """Every bucket that has begun by `now`, in order; the first and last are cut to the period."""

@@ -146,7 +146,8 @@ def _keys(name: str, scope: Scope, arguments: Mapping[str, Any]) -> tuple[str, s
         else:
             text = f"{argument}={_primitive(value)!r}"
             parts.append(text)
-            series_parts.append(text)
+            if argument != "now":
+                series_parts.append(text)
     return "|".join(parts), "|".join(series_parts)
 
 

@@ -23,9 +23,8 @@ from redis.backoff import NoBackoff
 from redis.exceptions import LockError, RedisError, ResponseError
 from redis.retry import Retry
 
-from queries.arrow import UnreadableFrameError
 from queries.entry import Entry, entry_bytes, entry_of_bytes
-from queries.errors import SettingsError
+from queries.errors import SettingsError, UnreadableFrameError
 
 T = TypeVar("T")
 

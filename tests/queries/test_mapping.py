@@ -37,6 +37,7 @@ def test_a_file_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
         ("[tables.generations]\nname = 'x'", "generations"),
         ("[tables.generation]\ncolumns = { made = 'x' }", "made"),
         ("[values.colour]\nred = ['x']", "colour"),
+        ("[tables.generation]\ncolumns = { prompt = 'model' }", "two columns of generation to 'model'"),
         ("tables = 3", "tables"),
         ("not toml at all", "mapping.toml"),
     ],

@@ -56,7 +56,9 @@ def test_another_mapping_renews_the_walls_and_the_old_ones_are_not_used(
     owner_url: str, reader_url: str, app_url: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "mapping.toml"
-    path.write_text('[tables.generation]\ncolumns = { prompt = "model" }\n', encoding="utf-8")
+    path.write_text('[tables.generation]\ncolumns = { prompt = "text" }\n', encoding="utf-8")
+    with psycopg.connect(app_url) as connection:
+        connection.execute('ALTER TABLE "Generation" RENAME COLUMN prompt TO text')
     remapped = Database(Settings(database_url=reader_url, mapping_file=path))  # type: ignore[arg-type]
     with remapped.reader.connect() as connection:
         from queries.database import walls_stand

@@ -247,10 +247,10 @@ def test_own_ids_and_what_contradicts_them(
 ) -> None:
     header = ("id", "time", "tenant", "status")
     pending, done = ("g1", "2026-01-02", "a", "PENDING"), ("g1", "2026-01-02", "a", "FAILED")
-    path = write_csv(header, [pending, done, pending, ("", "2026-01-02", "a", "ok")])
+    path = write_csv(header, [pending, pending, done, ("", "2026-01-02", "a", "ok")])
     outcome = load(path)
     assert (outcome.new_rows, outcome.duplicate_rows, outcome.rejected_rows) == (1, 1, 2)
-    assert "3,,an earlier row has the same id but another content" in reject_path(path).read_text()
+    assert "4,,an earlier row has the same id but another content" in reject_path(path).read_text()
     later = load(write_csv(header, [done, ("g2", "2026-01-01", "a", "ok")]))
     assert (later.new_rows, later.already_there_rows, later.changed_rows) == (1, 1, 1)
     assert rows_of(events_connection, 'SELECT "id", "status"::text FROM "Generation" ORDER BY 1') == [

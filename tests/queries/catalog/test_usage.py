@@ -47,7 +47,7 @@ def figures(rows: list[Generation]) -> dict[str, object]:
     return {"generations": len(rows), **counts, "burned_credits": sum(one.credits for one in rows)}
 
 
-@settings(max_examples=50)
+@settings(max_examples=30)
 @given(SEEDS, st.sampled_from(SHAPES), st.sampled_from(ZONES), st.sampled_from(HOSTILE_ZONES), st.data())
 def test_every_bucket_holds_its_generations(
     open_world: OpenWorld, seed: int, shape: Shape, zone: str, connection_zone: str, data: st.DataObject
@@ -74,7 +74,7 @@ def test_every_bucket_holds_its_generations(
         assert all(isinstance(one[name], int | Decimal) for one in rows)
 
 
-@settings(max_examples=50)
+@settings(max_examples=30)
 @given(SEEDS, st.sampled_from(SHAPES), st.sampled_from(sorted(SPLITS)), st.integers(1, 4), st.sampled_from(ZONES))
 def test_top_and_other_are_the_total_and_the_largest_come_first(
     open_world: OpenWorld, seed: int, shape: Shape, split: str, top: int, zone: str
@@ -108,7 +108,7 @@ def test_top_and_other_are_the_total_and_the_largest_come_first(
     assert [int(sums[one]) for one in series] == [one["generations"] for one in parts]
 
 
-@settings(max_examples=30)
+@settings(max_examples=12)
 @given(SEEDS, st.sampled_from(SHAPES), st.sampled_from(ZONES))
 def test_users_sum_to_their_tenant_and_tenants_to_the_total(
     open_world: OpenWorld, seed: int, shape: Shape, zone: str
@@ -129,7 +129,7 @@ def test_users_sum_to_their_tenant_and_tenants_to_the_total(
         assert sum(one[name] for one in tenants) == total[name]
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(SEEDS, st.sampled_from(SHAPES), st.sampled_from(ZONES), st.integers(-30, 24 * 5))
 def test_totals_are_those_of_the_rows(open_world: OpenWorld, seed: int, shape: Shape, zone: str, hours: int) -> None:
     centre = transitions(zone)[0]

@@ -11,6 +11,7 @@ import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -90,6 +91,7 @@ def net_burn(movements: list[Movement]) -> Any:
     return -sum(one.amount for one in movements if one.type in ("CHARGE", "REFUND"))
 
 
+@cache
 def transitions(zone: str, year: int = 2025) -> list[datetime]:
     """The instants of the year at which the zone's clocks change; New Year where they never do."""
     hours = [datetime(year, 1, 1, tzinfo=UTC) + timedelta(hours=number) for number in range(365 * 24)]

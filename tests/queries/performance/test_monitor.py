@@ -14,7 +14,7 @@ from queries.query import Outcome, Timings
 
 def execution(outcome: Outcome = "miss", *, database_ms: float = 1.0, slow: bool = False) -> Execution:
     return Execution(
-        at=datetime(2026, 6, 1, tzinfo=UTC),
+        at=datetime.now(UTC),
         query="usage.totals",
         fingerprint="f",
         parameters={},

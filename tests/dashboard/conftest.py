@@ -1,0 +1,58 @@
+"""Pages on the small demo: a real database, the real services, a clock that stands at the demo's last moment."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from dashboard import filters, services
+from queries.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+# The small demo's last moment, as tests/conftest.py has it.
+DEMO_NOW = datetime(2026, 6, 15, 10, 30, tzinfo=UTC)
+SECONDS = 60
+
+OpenApp = Callable[..., AppTest]
+
+
+@pytest.fixture
+def demo(server, shared_database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[services.Services]:
+    """The demo's services, installed as the process's own."""
+    settings = Settings(
+        database_url=server.url(shared_database, "usage_dashboard_reader"),
+        direct_url=server.url(shared_database, "usage_dashboard_owner"),
+    )
+    held = services.build(settings, is_demo=True, dataset="demo")
+    before = services.installed()
+    services.install(held)
+    monkeypatch.setattr(filters, "utc_now", lambda: DEMO_NOW)
+    monkeypatch.chdir(ROOT)
+    yield held
+    services.install(before)
+    held.close()
+
+
+@pytest.fixture
+def open_app(demo: services.Services) -> OpenApp:
+    """Open the program as a browser does: a page's path and its URL parameters."""
+
+    def opened(page: str = "", *, role: str = "admin", **parameters: str) -> AppTest:
+        app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=SECONDS)
+        app.session_state["viewer_role"] = role
+        app.query_params.update(parameters)
+        if page:
+            app.switch_page(f"../pages/{page}.py")
+        return app.run()
+
+    return opened
+
+
+def texts(app: AppTest) -> str:
+    """All that the page says outside tables and charts."""
+    kinds = ("title", "subheader", "markdown", "caption", "info", "warning", "error")
+    said = [str(element.value) for kind in kinds for element in app.get(kind)]
+    figures = [f"{one.label}: {one.value}" for one in app.metric]
+    return "\n".join([*said, *figures, *(one.label for one in app.button)])
