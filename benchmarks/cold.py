@@ -60,7 +60,7 @@ class Measured:
 def main() -> int:
     with (
         ground.filled_server(GENERATIONS) as server,
-        ground.open_services(ground.settings_for(server)) as held,
+        ground.open_services(ground.settings_for(server, slow_query_ms=600_000.0)) as held,
         _bare_connection(server) as connection,
     ):
         found = [_measured(held, connection, rows) for rows in ROWS]

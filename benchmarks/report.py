@@ -30,7 +30,7 @@ class Bound:
 
 def shown(value: float) -> str:
     """A number with as many digits as mean something."""
-    if value >= 100:
+    if value >= 100 or value == int(value):
         return f"{value:,.0f}"
     return f"{value:.1f}" if value >= 10 else f"{value:.2f}" if value >= 1 else f"{value:.3f}"
 

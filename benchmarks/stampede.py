@@ -66,7 +66,7 @@ def main() -> int:
     most_ms = ANSWERED_WITHIN * STATEMENT_S * 1000
     return concluded(
         [
-            Bound("executions of 20 requests, worst round", max(one.executions for one in cached), 1, "execution(s)"),
+            Bound("rounds with more or less than 1 execution", sum(one.executions != 1 for one in cached), 0, "rounds"),
             Bound("slowest answer, worst round", max(one.slowest_ms for one in cached), most_ms),
         ]
     )
@@ -83,19 +83,17 @@ def _print(cached: list[Round], uncached: list[Round]) -> None:
 
 
 def _round(server: EmbeddedServer, processes: list[Connection], *, cached: bool) -> Round:
-    order = Order(f"tag_{secrets.token_hex(6)}", time.monotonic() + _HEAD_START_S, cached)
-    for one in processes:
-        one.send(order)
-    answers_ms = [answer_ms for one in processes for answer_ms in one.recv()]
-    return Round(_executions(server, order.tag), answers_ms)
-
-
-def _executions(server: EmbeddedServer, tag: str) -> int:
-    counting = "SELECT coalesce(sum(calls), 0)::int FROM pg_stat_statements WHERE query LIKE %s"
     with psycopg.connect(ground.superuser_url(server), autocommit=True) as connection:
-        found = connection.execute(counting, [f"%{tag}%"]).fetchone()
+        connection.execute("SELECT pg_stat_statements_reset()")
+        order = Order(f"tag_{secrets.token_hex(6)}", time.monotonic() + _HEAD_START_S, cached)
+        for one in processes:
+            one.send(order)
+        answers_ms = [answer_ms for one in processes for answer_ms in one.recv()]
+        # The statistics tell statements apart by what they do, not by a name in them: hence the reset before.
+        counting = "SELECT coalesce(sum(calls), 0)::int FROM pg_stat_statements WHERE query LIKE %s"
+        found = connection.execute(counting, ["SELECT CAST(pg_sleep(%"]).fetchone()
     assert found is not None, "an aggregate returns a row"
-    return int(found[0])
+    return Round(int(found[0]), answers_ms)
 
 
 @contextmanager

@@ -19,7 +19,8 @@ CUSTOM = "Custom"
 _DEFAULT_DAYS = 28
 
 PERIOD, ZONE, FROM, TO = "period", "zone", "from", "to"
-_COMPLAINTS, _KEPT, _PAGE = "filters_complaints", "filters_kept", "filters_page"
+_COMPLAINTS, _CHECKED = "filters_complaints", "filters_checked"
+_KEPT, _PAGE = "filters_kept", "filters_page"
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,10 +165,14 @@ def _custom_dates(now: datetime, zone: str) -> tuple[date, date]:
 
 
 def _complaints_of_url() -> list[str]:
-    """What is wrong with the URL, kept until the person changes a filter: Streamlit drops bad values from the URL."""
-    fresh = [sentence for check in (_period_complaint, _zone_complaint, _dates_complaint) if (sentence := check())]
-    if fresh:
-        st.session_state[_COMPLAINTS] = fresh
+    """What is wrong with the URL, looked at once and kept until the person changes a filter: Streamlit drops bad values
+    from the URL, and the page must not pass over them in silence on the next run."""
+    asked = tuple(st.query_params.get(name) for name in (PERIOD, ZONE, FROM, TO))
+    if asked != st.session_state.get(_CHECKED):
+        st.session_state[_CHECKED] = asked
+        found = [words for check in (_period_complaint, _zone_complaint, _dates_complaint) if (words := check())]
+        if found:
+            st.session_state[_COMPLAINTS] = found
     kept: list[str] = st.session_state.get(_COMPLAINTS, [])
     return kept
 

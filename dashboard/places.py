@@ -25,7 +25,7 @@ class Place:
 
     def page(self) -> st.Page:
         return st.Page(
-            _PAGES / f"{self.name}.py",
+            place_file(self.name),
             title=self.title,
             icon=self.icon,
             url_path=None if self.default else self.name,
@@ -45,6 +45,11 @@ def navigation() -> dict[str, Sequence[st.Page]]:
     for place in PLACES:
         groups.setdefault(place.group, []).append(place.page())
     return {group: tuple(pages) for group, pages in groups.items()}
+
+
+def place_file(name: str) -> Path:
+    """The script of a page."""
+    return _PAGES / f"{name}.py"
 
 
 def place(name: str) -> Place:

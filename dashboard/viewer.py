@@ -39,7 +39,7 @@ OPENS: dict[str, frozenset[Role]] = {"tenants": EVERYBODY, "tenant": EVERYBODY}
 """Which roles may open a page. A page that is not listed opens for nobody."""
 READS_PROMPTS: frozenset[Role] = frozenset({"account_manager", "admin"})
 
-_DEMO_TENANTS = 5_000
+_DEMO_TENANTS = 1_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,8 @@ Finish = Callable[[pd.DataFrame, Mapping[str, Any]], pd.DataFrame]
 class Query:
     """A named question with its scope and arguments. The statement is built only when no cache has the answer.
 
-    `series` tells apart questions whose answers may stand in for each other as time goes on: the same without `now`.
+    `series` is the same for questions that differ in nothing but their `moment` (the `now` they were asked for). The
+    answer for one moment may stand in, for a while, for that of a later one.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Query:
     row_limit: int | None = None
     key: str = field(default="", repr=False)
     series: str = field(default="", repr=False)
+    moment: datetime | None = None
 
     def statement(self, tables: Tables | None = None) -> sa.Select[Any] | sa.CompoundSelect[Any]:
         """The statement, for live tables or, to look at it, for Prisma's default ones."""
@@ -112,7 +114,7 @@ def catalog_query(
         def ask(scope: Scope, /, *args: P.args, **kwargs: P.kwargs) -> Query:
             if args:
                 raise TypeError(f"{name} takes its arguments by name")
-            key, series = _keys(name, scope, kwargs)
+            key, series, moment = _keys(name, scope, kwargs)
             return Query(
                 name=name,
                 scope=scope,
@@ -123,6 +125,7 @@ def catalog_query(
                 row_limit=row_limit,
                 key=key,
                 series=series,
+                moment=moment,
             )
 
         if name in CATALOG:
@@ -134,21 +137,25 @@ def catalog_query(
     return decorate
 
 
-def _keys(name: str, scope: Scope, arguments: Mapping[str, Any]) -> tuple[str, str]:
-    """The key and the series of a question. `repr` of primitives keeps 1, "1" and True apart."""
+def _keys(name: str, scope: Scope, arguments: Mapping[str, Any]) -> tuple[str, str, datetime | None]:
+    """The key, the series and the moment of a question. `repr` of primitives keeps 1, "1" and True apart."""
     parts, series_parts = [name, scope.digest], [name, scope.digest]
+    moment: datetime | None = None
     for argument in sorted(arguments):
         value = arguments[argument]
         if isinstance(value, Period):
             text, series_text = _period_texts(value)
+            moment = value.now
             parts.append(f"{argument}={text}")
             series_parts.append(f"{argument}={series_text}")
         else:
             text = f"{argument}={_primitive(value)!r}"
             parts.append(text)
-            if argument != "now":
+            if argument == "now":
+                moment = value
+            else:
                 series_parts.append(text)
-    return "|".join(parts), "|".join(series_parts)
+    return "|".join(parts), "|".join(series_parts), moment
 
 
 @functools.lru_cache(maxsize=1_000)

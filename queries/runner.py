@@ -99,7 +99,7 @@ class Runner:
         # Twice the connections: a thread may wait for another process's answer without holding a connection.
         self._executor = ThreadPoolExecutor(2 * self.settings.pool_size, thread_name_prefix="query")
         self._flights: dict[str, Flight] = {}
-        self._newest: LRUCache[str, str] = LRUCache(_SERIES_KEPT)
+        self._newest: LRUCache[str, Query] = LRUCache(_SERIES_KEPT)
         self._failures: TTLCache[str, UsageDashboardError] = TTLCache(1_000, FAILURE_MEMORY_S)
         self._lock = threading.Lock()
         self._closing = threading.Event()
@@ -139,10 +139,7 @@ class Runner:
         entry = self.cache.local(query.key)
         outcome: Outcome = "hit"
         if entry is None:
-            with self._lock:
-                earlier = self._newest.get(query.series)
-            entry = self.cache.local(earlier) if earlier is not None and earlier != query.key else None
-            outcome = "stale"
+            entry, outcome = self._of_a_moment_ago(query), "stale"
         if entry is None:
             return False
         if outcome == "hit" and not self._fresh(entry, query):
@@ -153,6 +150,17 @@ class Runner:
             self._join_flight(query, None, refresh=False)
         pending.landed = Landed(entry, outcome, _ms_since(pending.started))
         return True
+
+    def _of_a_moment_ago(self, query: Query) -> Entry | None:
+        """The newest answer of the same series, when its moment is so shortly before this one's that it may stand in.
+        An answer for another time altogether is another answer, not an older one."""
+        with self._lock:
+            earlier = self._newest.get(query.series)
+        if earlier is None or earlier.moment is None or query.moment is None:
+            return None
+        apart_s = (query.moment - earlier.moment).total_seconds()
+        within_s = self._ttl_s(query) + self.settings.cache_stale_s
+        return self.cache.local(earlier.key) if 0 < apart_s <= within_s else None
 
     def _join_flight(self, query: Query, reader: Reader | None, *, refresh: bool) -> tuple[Flight, bool]:
         """The flight of this question, and whether it was started here."""
@@ -180,8 +188,10 @@ class Runner:
             flight.future.set_exception(ours)
             return
         with self._lock:
-            self._newest[query.series] = query.key
             self._failures.pop(query.key, None)
+            newest = self._newest.get(query.series)
+            if newest is None or newest.moment is None or query.moment is None or newest.moment <= query.moment:
+                self._newest[query.series] = query
         self._end(query, flight)
         flight.future.set_result(landed)
 

@@ -69,7 +69,8 @@ class Tables:
         wanted = [value for one in logical for value in self.mapping.values[kind][one]]
         if isinstance(column.type, sa.Enum):
             wanted = [value for value in wanted if value in column.type.enums]
-        return column.in_(wanted) if wanted else sa.false()
+        # An IN of nothing, not FALSE: AND with FALSE would fold every other predicate away, the tenants' included.
+        return column.in_(wanted)
 
 
 def wall_name(logical: str) -> str:

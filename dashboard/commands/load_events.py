@@ -65,8 +65,11 @@ def load_events(
 ) -> None:
     """Load usage events of your own into a dataset beside the demo.
 
-    A COLUMN that is left out is guessed from the header; an empty one ("") says that there is none. Times without a
-    zone are in ZONE: one that happens twice when the clocks go back is the first, one that they skip moves forward.
+    A COLUMN that is left out is guessed from the header; "" says there is none.
+
+    Times that name no zone are in ZONE. One that happens twice when the clocks go
+    back is taken as the first; one that they skip is moved forward.
+
     Loading a file again adds nothing.
     """
     named = {"time": time, "tenant": tenant, "user": user, "type": type_, "status": status, "model": model}

@@ -20,6 +20,7 @@ from rich.console import Console
 from dashboard import services
 from dashboard.commands import demo
 from dashboard.logs import configure_logging
+from demo.schema import has_schema
 from demo.simulator import Simulator
 from queries import migrations
 from queries.embedded import EmbeddedServer
@@ -87,12 +88,18 @@ def _opened(settings: Settings, server: EmbeddedServer, dataset: str) -> service
 
 
 def _require_dataset(server: EmbeddedServer, dataset: str) -> None:
-    known = [name for name in server.databases() if name != demo.DEMO]
+    known = [name for name in server.databases() if name != demo.DEMO and _is_loaded(server, name)]
     if dataset not in known:
         listed = f"; there are: {', '.join(known)}" if known else ""
         raise NotFoundError(
             f"there is no dataset {dataset!r}; load one by `python -m dashboard load-events FILE`{listed}"
         )
+
+
+def _is_loaded(server: EmbeddedServer, dataset: str) -> bool:
+    """A load that was killed leaves an empty database behind, which is no dataset yet."""
+    with psycopg.connect(server.url(dataset, "app")) as connection:
+        return has_schema(connection)
 
 
 def _serve(settings: Settings) -> None:

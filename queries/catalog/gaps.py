@@ -44,7 +44,7 @@ def unique_labels(frame: pd.DataFrame) -> pd.DataFrame:
     table = pa.Table.from_pandas(frame, preserve_index=False)
     named = dict.fromkeys(zip(*(table.column(one).to_pylist() for one in _SERIES), strict=True))
     labels: dict[Any, str] = {}
-    for place, series_id, label in sorted(named, key=lambda one: one[1] is not None):
+    for place, series_id, label in sorted(named, key=lambda one: (one[0] is not None, one[0])):
         taken = set(labels.values())
         tries = (label, f"{label} · {series_id}", f"{label} · {series_id} · {place}")
         labels[place] = next((one for one in tries if one not in taken), tries[-1])

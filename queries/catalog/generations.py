@@ -27,7 +27,10 @@ def latest(
     where = [scope.predicate(rows.c.tenant_id), within(rows.c.created_at, period)]
     if user_id is not None:
         native = native_id(user_id, rows.c.user_id.type)
-        where.append(sa.false() if native is None else rows.c.user_id == native)
+        users = sa.bindparam(
+            "users", [] if native is None else [native], type_=sa.ARRAY(rows.c.user_id.type), unique=True
+        )
+        where.append(rows.c.user_id == sa.any_(users))
     newest_first = (rows.c.created_at.desc(), rows.c.id.desc())
     page = sa.select(rows).where(*where).order_by(*newest_first).offset(offset).limit(limit).cte("page")
     images = _images(tables, scope, page)
@@ -43,15 +46,15 @@ def latest(
             text(page.c.user_id).label("user_id"),
             user.c.name.label("user"),
             text(page.c.type).label("type"),
-            page.c.model,
+            page.c.model.label("model"),
             text(page.c.status).label("status"),
             page.c.credits_used.label("credits"),
-            page.c.duration_ms,
+            page.c.duration_ms.label("duration_ms"),
             sa.func.left(page.c.prompt, PROMPT_LENGTH, type_=sa.Text()).label("prompt"),
-            page.c.error,
+            page.c.error.label("error"),
             sa.func.coalesce(images.c.images, 0).label("images"),
             text(images.c.image_id).label("image_id"),
-            images.c.image_url,
+            images.c.image_url.label("image_url"),
             sa.select(sa.func.count()).select_from(rows).where(*where).scalar_subquery().label("total_rows"),
         )
         .select_from(page.outerjoin(user, of_user).outerjoin(images, of_page))

@@ -85,11 +85,11 @@ def tenant_rows(
             tenant.c.tenant_id.label("key"),
             text(tenant.c.tenant_id).label("tenant_id"),
             tenant.c.name.label("tenant"),
-            subscription.c.plan,
+            subscription.c.plan.label("plan"),
             subscription.c.status.label("subscription_status"),
             aware(subscription.c.period_end).label("renews_at"),
             balance.c.balance.label("credits_left"),
-            subscription.c.credits_per_period,
+            subscription.c.credits_per_period.label("credits_per_period"),
             *figures,
             usage.c.newest_at,
         )

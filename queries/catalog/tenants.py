@@ -194,7 +194,7 @@ def header(tables: Tables, scope: Scope, *, now: datetime) -> sa.Select[Any]:
             text(subscription.c.status).label("subscription_status"),
             aware(subscription.c.period_start).label("period_start"),
             aware(subscription.c.period_end).label("renews_at"),
-            subscription.c.credits_per_period,
+            subscription.c.credits_per_period.label("credits_per_period"),
             balance.c.balance.label("credits_left"),
             usage.c.in_flight_credits,
             aware(balance.c.reset_at).label("reset_at"),

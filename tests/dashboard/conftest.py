@@ -8,6 +8,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboard import filters, services
+from queries.catalog import tenants
+from queries.runner import Context
+from queries.scope import Scope
 from queries.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,18 +42,32 @@ def demo(server, shared_database: str, monkeypatch: pytest.MonkeyPatch) -> Itera
 def open_app(demo: services.Services) -> OpenApp:
     """Open the program as a browser does: a page's path and its URL parameters."""
 
-    def opened(page: str = "", *, role: str = "admin", **parameters: str) -> AppTest:
+    def opened(where: str = "", /, *, role: str = "admin", **parameters: str) -> AppTest:
         app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=SECONDS)
         app.session_state["viewer_role"] = role
+        if where:
+            app.run().switch_page(f"../pages/{where}.py")
+        app.query_params.clear()
         app.query_params.update(parameters)
-        if page:
-            app.switch_page(f"../pages/{page}.py")
         return app.run()
 
     return opened
 
 
-def texts(app: AppTest) -> str:
+@pytest.fixture
+def ids(demo: services.Services) -> list[str]:
+    """Every tenant's id, in order."""
+    everybody = Scope.all_tenants()
+    asked = tenants.tenant_choices(everybody, search="", limit=1_000)
+    return sorted(demo.runner.run(asked, Context(everybody)).frame["tenant_id"].tolist())
+
+
+@pytest.fixture
+def texts() -> Callable[[AppTest], str]:
+    return said_by
+
+
+def said_by(app: AppTest) -> str:
     """All that the page says outside tables and charts."""
     kinds = ("title", "subheader", "markdown", "caption", "info", "warning", "error")
     said = [str(element.value) for kind in kinds for element in app.get(kind)]

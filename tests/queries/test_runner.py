@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -236,12 +237,23 @@ def test_an_older_answer_stands_in_and_says_so_while_the_new_one_is_computed(mak
 
 def test_the_step_before_stands_in_for_the_next_one(make_services: MakeServices) -> None:
     services = make_services()
-    earlier = sleeping(0.3, key="step 1", series="s")
-    later = sleeping(0.3, key="step 2", series="s")
+    now = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
+    earlier = sleeping(0.3, key="step 1", series="s", moment=now)
+    later = sleeping(0.3, key="step 2", series="s", moment=now + timedelta(minutes=5))
     first = services.runner.run(earlier, ALL)
     assert services.runner.run(later, ALL).outcome == "stale"
     assert wait_until(lambda: services.runner.run(later, ALL).outcome == "hit", within_s=5)
     assert services.runner.run(later, ALL).as_of > first.as_of
+
+
+@pytest.mark.parametrize("apart", [timedelta(days=-1), timedelta(days=1), timedelta(minutes=-5)])
+def test_the_answer_for_another_time_altogether_does_not_stand_in(
+    make_services: MakeServices, apart: timedelta
+) -> None:
+    services = make_services()
+    now = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
+    services.runner.run(sleeping(0.01, key="one", series="s", moment=now), ALL)
+    assert services.runner.run(sleeping(0.01, key="other", series="s", moment=now + apart), ALL).outcome == "miss"
 
 
 def test_beyond_the_bound_nothing_stands_in(make_services: MakeServices) -> None:

@@ -33,7 +33,7 @@ def of_type(movements: list[Movement], kind: str, sign: int = 1) -> Any:
     return sum(sign * one.amount for one in movements if one.type == kind)
 
 
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(SEEDS, st.sampled_from(SHAPES), st.sampled_from(ZONES), st.sampled_from(("day", "week", "month")), st.data())
 def test_burn_and_movements_of_every_bucket(
     open_world: OpenWorld, seed: int, shape: Shape, zone: str, grain: Any, data: st.DataObject
@@ -69,7 +69,7 @@ def test_burn_and_movements_of_every_bucket(
     assert balance == sum(one.amount for own in by_bucket.values() for one in own)
 
 
-@settings(max_examples=12)
+@settings(max_examples=8)
 @given(SEEDS, st.sampled_from(SHAPES), st.sampled_from(ZONES))
 def test_hours_sum_to_days_and_single_days_to_the_range(
     open_world: OpenWorld, seed: int, shape: Shape, zone: str

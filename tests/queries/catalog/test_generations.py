@@ -13,7 +13,7 @@ from tests.queries.catalog.world import SHAPES, Shape, ask, made_world, period_a
 CENTRE = transitions("America/Havana")[1]
 
 
-@settings(max_examples=25)
+@settings(max_examples=16)
 @given(st.integers(0, 10**6), st.sampled_from(SHAPES), st.integers(0, 130), st.integers(1, 40), st.booleans())
 def test_a_page_is_a_slice_of_the_newest_first(
     open_world: OpenWorld, seed: int, shape: Shape, offset: int, limit: int, of_one_user: bool

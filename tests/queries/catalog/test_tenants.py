@@ -67,7 +67,7 @@ def expected_row(world: World, tenant: Tenant, now: datetime, zone: str) -> dict
     }
 
 
-@settings(max_examples=25)
+@settings(max_examples=16)
 @given(SEEDS, st.sampled_from(SHAPES), st.sampled_from(ZONES), st.integers(-3, 40))
 def test_the_portfolio_and_its_totals(open_world: OpenWorld, seed: int, shape: Shape, zone: str, days: int) -> None:
     centre = transitions(zone)[0]
@@ -101,7 +101,7 @@ def test_the_portfolio_and_its_totals(open_world: OpenWorld, seed: int, shape: S
     assert total["burn_prev_28d_credits"] == net_burn(world.posted(start, end))
 
 
-@settings(max_examples=20)
+@settings(max_examples=13)
 @given(SEEDS, st.sampled_from(tenants.SORTS), st.booleans(), st.integers(1, 4))
 def test_pages_follow_each_other_in_the_chosen_order(
     open_world: OpenWorld, seed: int, sort: str, descending: bool, limit: int
@@ -127,7 +127,7 @@ def test_pages_follow_each_other_in_the_chosen_order(
         assert known == sorted(known, reverse=descending)
 
 
-@settings(max_examples=25)
+@settings(max_examples=16)
 @given(
     SEEDS,
     st.sampled_from((*NAMES, "%", "_", "\\", "/", "a", "ADA", "' OR '1'='1")),
@@ -163,7 +163,7 @@ def test_search_is_literal_and_plans_filter(
     assert sum(one["net_burn_credits"] for one in daily) == net_burn(moved)
 
 
-@settings(max_examples=15)
+@settings(max_examples=10)
 @given(SEEDS, st.sampled_from(SHAPES), st.integers(-3, 6))
 def test_header_of_each_tenant(open_world: OpenWorld, seed: int, shape: Shape, days: int) -> None:
     centre = transitions("UTC")[0]

@@ -47,7 +47,7 @@ def figures(rows: list[Generation]) -> dict[str, object]:
     return {"generations": len(rows), **counts, "burned_credits": sum(one.credits for one in rows)}
 
 
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(SEEDS, st.sampled_from(SHAPES), st.sampled_from(ZONES), st.sampled_from(HOSTILE_ZONES), st.data())
 def test_every_bucket_holds_its_generations(
     open_world: OpenWorld, seed: int, shape: Shape, zone: str, connection_zone: str, data: st.DataObject
@@ -60,10 +60,11 @@ def test_every_bucket_holds_its_generations(
     with open_world(shape, world, connection_zone) as (connection, tables):
         frame = ask(connection, tables, usage.over_time(ALL, period=period, split="none"))
     rows = rows_of(frame)
-    assert [one["bucket_start"].to_pydatetime() for one in rows] == [one.local_start for one in period.buckets()]
+    # In UTC: Python holds an hour that comes twice unequal to every time of another zone.
+    starts = [one.local_start.astimezone(UTC) for one in period.buckets()]
+    assert [one["bucket_start"].to_pydatetime() for one in rows] == starts
     inside = world.within(period.start, period.until)
     expected = Counter(bucket_name(one.created_at, grain, zone) for one in inside)
-    starts = [one.local_start.astimezone(UTC) for one in period.buckets()]
     if grain == "hour" and zone == "Australia/Lord_Howe":  # half of an hour comes twice, under the same local hour
         assert sum(one["generations"] for one in rows) == sum(expected.values())
     else:
@@ -74,7 +75,7 @@ def test_every_bucket_holds_its_generations(
         assert all(isinstance(one[name], int | Decimal) for one in rows)
 
 
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(SEEDS, st.sampled_from(SHAPES), st.sampled_from(sorted(SPLITS)), st.integers(1, 4), st.sampled_from(ZONES))
 def test_top_and_other_are_the_total_and_the_largest_come_first(
     open_world: OpenWorld, seed: int, shape: Shape, split: str, top: int, zone: str
@@ -108,7 +109,7 @@ def test_top_and_other_are_the_total_and_the_largest_come_first(
     assert [int(sums[one]) for one in series] == [one["generations"] for one in parts]
 
 
-@settings(max_examples=12)
+@settings(max_examples=8)
 @given(SEEDS, st.sampled_from(SHAPES), st.sampled_from(ZONES))
 def test_users_sum_to_their_tenant_and_tenants_to_the_total(
     open_world: OpenWorld, seed: int, shape: Shape, zone: str
@@ -129,7 +130,7 @@ def test_users_sum_to_their_tenant_and_tenants_to_the_total(
         assert sum(one[name] for one in tenants) == total[name]
 
 
-@settings(max_examples=25)
+@settings(max_examples=16)
 @given(SEEDS, st.sampled_from(SHAPES), st.sampled_from(ZONES), st.integers(-30, 24 * 5))
 def test_totals_are_those_of_the_rows(open_world: OpenWorld, seed: int, shape: Shape, zone: str, hours: int) -> None:
     centre = transitions(zone)[0]
