@@ -28,8 +28,8 @@ from queries.query import Query, Timings
 from queries.runner import Context
 from queries.scope import Scope
 
-ROWS = (1, 1_000, 10_000)
-# A listing shows at most 1,000 rows, and a chart of one series 400 buckets.
+ROWS = (1, 100, 1_000, 10_000)
+# What a page draws: a page of a listing, a chart of one series over 400 buckets. 10,000 rows are for comparison.
 PAGE_ROWS = 1_000
 OVERHEAD_MOST_MS = 5.0
 PAIRS, WARM_UP_PAIRS = 200, 20

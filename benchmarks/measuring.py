@@ -38,3 +38,14 @@ def measured(action: Callable[[], object], *, within_s: float, most: int, least:
     while len(samples_ms) < most and (len(samples_ms) < least or time.monotonic() < deadline_s):
         samples_ms.append(timed_ms(action))
     return Times(samples_ms)
+
+
+def measured_in_turn(actions: Sequence[Callable[[], object]], *, turns: int, each: int) -> list[Times]:
+    """Times of several actions, `each` calls of one after the other and that `turns` times over, so that what else the
+    machine does falls on all of them alike. The first turn does not count."""
+    samples_ms: list[list[float]] = [[] for _ in actions]
+    for turn in range(turns + 1):
+        for action, taken in zip(actions, samples_ms, strict=True):
+            turn_ms = [timed_ms(action) for _ in range(each)]
+            taken.extend(turn_ms if turn else [])
+    return [Times(taken) for taken in samples_ms]

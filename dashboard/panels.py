@@ -120,7 +120,7 @@ def _database_answers() -> bool:
 def _explanations(error: UsageDashboardError) -> tuple[str, str]:
     """A headline, and what still works."""
     if isinstance(error, DatabaseUnavailableError):
-        return "The database does not answer.", "Panels with a recent answer in the cache still show it."
+        return "No connection.", "Panels with a recent answer in the cache still show it."
     if isinstance(error, PeriodError):
         return "This period cannot be shown.", "The other filters keep their values."
     if isinstance(error, NotFoundError):

@@ -11,14 +11,17 @@ from queries.catalog import tenants
 from queries.errors import UsageDashboardError
 from queries.query import Result
 
+_PLANS = "plans_known"
+
 
 def toolbar(board: Board) -> Listing:
-    """The row above the list, with the plans that there are."""
+    """The row above the list, with the plans that there are; those of before while the database is away."""
     try:
-        plans = board.run(tenants.plans(board.viewer.scope)).frame["plan"].tolist()
+        st.session_state[_PLANS] = board.run(tenants.plans(board.viewer.scope)).frame["plan"].tolist()
     except UsageDashboardError as error:
-        stop_with(error, board.visit)
-    return listing.toolbar(plans)
+        if _PLANS not in st.session_state:
+            stop_with(error, board.visit)
+    return listing.toolbar(st.session_state[_PLANS])
 
 
 def headlines(board: Board, wanted: Listing, totals: Result, days: Result, before: Result) -> None:

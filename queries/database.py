@@ -19,7 +19,7 @@ from sqlalchemy.engine import URL, make_url
 
 from queries.errors import DatabaseUnavailableError, MappingError, UsageDashboardError, translated
 from queries.mapping import Mapping, load_mapping
-from queries.scope import Scope
+from queries.scope import Scope, is_storable
 from queries.settings import Settings
 from queries.tables import OUR_SCHEMA, Tables, reflected_tables, wall_name
 
@@ -145,9 +145,8 @@ def tenants_setting(scope: Scope) -> str:
     """What the walls compare with: `all`, or the ids as an array literal."""
     if scope.ids is None:
         return ALL_TENANTS
-    quoted = (
-        '"' + one.replace("\\", "\\\\").replace('"', '\\"') + '"' for one in scope.ordered_ids if "\x00" not in one
-    )
+    storable = (one for one in scope.ordered_ids if is_storable(one))
+    quoted = ('"' + one.replace("\\", "\\\\").replace('"', '\\"') + '"' for one in storable)
     return "{" + ",".join(quoted) + "}"
 
 

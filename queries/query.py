@@ -53,7 +53,7 @@ class Query:
 @dataclass(frozen=True, slots=True)
 class Timings:
     """Milliseconds of one answer: waiting for a connection or another request, in the database until the first row is
-    known, fetching rows, making the frame, and in the caches."""
+    known, fetching rows, building the statement and making the frame, and in the caches."""
 
     wait_ms: float = 0.0
     database_ms: float = 0.0

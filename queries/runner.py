@@ -234,12 +234,13 @@ class Runner:
             raise translated(error, timeout_s=self.settings.statement_timeout_s) from error
 
     def _executed(self, query: Query, flight: Flight) -> Entry:
+        clock = _Clock()
         row_limit = query.row_limit or self.settings.row_limit
         statement = query.statement(self.database.tables())
         refuse_unscoped(statement, query.scope)
         if statement._limit_clause is None:
             statement = statement.limit(row_limit + 1)
-        clock = _Clock()
+        building_ms = clock.lap_ms()
         with self.database.reading(query.scope, self.settings.statement_timeout_s) as connection:
             wait_ms = clock.lap_ms()
             computed_at = utc_now()
@@ -261,7 +262,8 @@ class Runner:
             )
         frame = frame_of(rows, [one[0] for one in described], [one[1] for one in described])
         frame = query.finish(frame) if query.finish is not None else frame
-        timings = Timings(wait_ms=wait_ms, database_ms=database_ms, fetch_ms=fetch_ms, frame_ms=clock.lap_ms())
+        frame_ms = building_ms + clock.lap_ms()
+        timings = Timings(wait_ms=wait_ms, database_ms=database_ms, fetch_ms=fetch_ms, frame_ms=frame_ms)
         return Entry.of(frame, computed_at=computed_at, sql=sql, parameters=masked(parameters), timings=timings)
 
     def _end(self, query: Query, flight: Flight) -> None:

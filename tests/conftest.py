@@ -226,6 +226,13 @@ def redis_server() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
+def data_folder() -> Iterator[Path]:
+    """A data folder that the first start of the real program fills, for the tests of one xdist group."""
+    with tempfile.TemporaryDirectory(prefix="usage-dashboard-run-") as folder:
+        yield Path(folder) / "data"
+
+
+@pytest.fixture(scope="session")
 def chromium_path() -> str:
     """The system's Chromium."""
     return _required("chromium", "chromium-browser", "google-chrome")

@@ -2,7 +2,7 @@
 
 import tomllib
 from datetime import UTC, date, datetime, timedelta
-from itertools import combinations
+from itertools import combinations, pairwise
 from pathlib import Path
 
 import pandas as pd
@@ -124,7 +124,7 @@ def test_up_to_four_series_are_labelled_directly(series, labels, legend):
 def test_direct_labels_keep_their_order_and_distance(values):
     heights = figures.label_heights([figures.Series("x", "#000", (value,)) for value in values])
     assert heights == sorted(heights)
-    assert all(b - a > 0.08 for a, b in zip(heights, heights[1:], strict=False))
+    assert all(b - a > 0.08 for a, b in pairwise(heights))
     assert max(heights) <= 1
 
 

@@ -315,6 +315,17 @@ def test_the_reader_sees_nothing_through_the_walls_without_naming_tenants(
             connection.execute('SELECT count(*) FROM public."Organization"')
 
 
+def test_hostile_tenant_ids_reach_the_walls_as_they_are(make_services: MakeServices) -> None:
+    services = make_services()
+    ids = ['"', "\\", '\\"', "{a,b}", "NULL", "", "a,b", "é\n", "all", "\ud800", "nul\x00"]
+    storable = sorted(one for one in ids if one not in ("\ud800", "nul\x00"))
+    with services.database.reading(Scope.of(ids), 5) as connection:
+        seen = connection.scalar(
+            sa.select(sa.cast(sa.func.current_setting("usage_dashboard.tenants"), sa.ARRAY(sa.Text)))
+        )
+    assert seen == storable
+
+
 def test_without_a_direct_address_it_works_and_says_what_is_missing(make_services: MakeServices, app_url: str) -> None:
     services = make_services(database_url=app_url, direct_url=None)
     with psycopg.connect(app_url) as connection:

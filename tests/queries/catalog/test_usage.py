@@ -33,6 +33,8 @@ from tests.queries.catalog.world import (
 
 ALL = Scope.all_tenants()
 SEEDS = st.integers(0, 10**6)
+# Clocks that change within a local hour: no whole hour comes twice, PostgreSQL's buckets overlap or run together.
+MID_HOUR = ("Australia/Lord_Howe", "Pacific/Chatham")
 STATUS_NAMES = {
     "succeeded": ("SUCCEEDED",),
     "failed": ("FAILED",),
@@ -65,7 +67,7 @@ def test_every_bucket_holds_its_generations(
     assert [one["bucket_start"].to_pydatetime() for one in rows] == starts
     inside = world.within(period.start, period.until)
     expected = Counter(bucket_name(one.created_at, grain, zone) for one in inside)
-    if grain == "hour" and zone == "Australia/Lord_Howe":  # half of an hour comes twice, under the same local hour
+    if grain == "hour" and zone in MID_HOUR:
         assert sum(one["generations"] for one in rows) == sum(expected.values())
     else:
         found = {bucket_name(start, grain, zone): one["generations"] for start, one in zip(starts, rows, strict=True)}

@@ -1,0 +1,223 @@
+"""The pages in a real Chromium, on the real program and the whole demo."""
+
+import os
+import re
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from queries.embedded.attach import AttachedServer
+from tests.running import ROOT, Dashboard, free_port
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("run"), pytest.mark.timeout(400)]
+
+ARTIFACTS = ROOT / "tests" / ".artifacts"
+WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 420, "height": 900}
+CONNECTED = "[data-testid=stApp][data-test-connection-state=CONNECTED]"
+# A busy machine with two cores; what is asserted is that it comes, not when.
+PATIENCE_MS = 60_000
+
+
+@pytest.fixture(scope="module")
+def dashboard(data_folder: Path) -> Iterator[Dashboard]:
+    running = Dashboard(data_folder, free_port())
+    try:
+        running.wait_ready()
+        yield running
+    finally:
+        running.stop()
+
+
+@pytest.fixture
+def open_page(browser: Browser, dashboard: Dashboard) -> Iterator[Any]:
+    """Opens an address in a browser of its own; a request that leaves the machine, or a page error, is a failure."""
+    contexts, strangers, errors = [], [], []
+
+    def opened(path: str, *, viewport: dict[str, int] = WIDE, scheme: str = "light") -> Page:
+        context = browser.new_context(viewport=viewport, color_scheme=scheme)  # type: ignore[arg-type]
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE_MS)
+        page.on("request", lambda one: strangers.append(one.url) if not is_ours(one.url, dashboard) else None)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(dashboard.url + path)
+        settle(page)
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert strangers == [], "requests left the machine"
+    assert errors == [], "the page raised errors"
+
+
+def is_ours(url: str, dashboard: Dashboard) -> bool:
+    return url.startswith((dashboard.url, "data:", "blob:"))
+
+
+def settle(page: Page) -> None:
+    """Wait until the page is connected and no script runs."""
+    page.wait_for_selector(CONNECTED)
+    page.wait_for_selector("[data-test-script-state=notRunning]")
+    page.wait_for_timeout(300)
+    page.wait_for_selector("[data-test-script-state=notRunning]")
+
+
+def shown(page: Page) -> str:
+    return page.locator("[data-testid=stMain]").inner_text()
+
+
+def keep(page: Page, name: str) -> Path:
+    """A screenshot of the whole page, to be looked at."""
+    ARTIFACTS.mkdir(exist_ok=True)
+    path = ARTIFACTS / f"{name}.png"
+    page.screenshot(path=path)
+    return path
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_the_tenants_page_shows_its_figures(open_page: Any, viewport: dict[str, int], scheme: str) -> None:
+    page = open_page("/", viewport=viewport, scheme=scheme)
+    expect(page.get_by_role("heading", name="Tenants", exact=True)).to_be_visible()
+    for label in ("Tenants active", "Generations", "Credits burned", "Success rate", "Running low"):
+        expect(page.locator("[data-testid=stMetric]", has_text=label)).to_be_visible()
+    expect(page.locator("[data-testid=stDataFrame]").first).to_be_visible()
+    assert re.search(r"as of \d\d:\d\d:\d\d, UTC", shown(page))
+    assert "Traceback" not in shown(page)
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), "the page scrolls sideways"
+    path = keep(page, f"tenants-{scheme}-{viewport['width']}")
+    if (viewport, scheme) == (WIDE, "light") and os.environ.get("USAGE_DASHBOARD_README_SCREENSHOT"):
+        (ROOT / "docs" / "tenants.png").write_bytes(path.read_bytes())
+
+
+def open_a_tenant(page: Page) -> None:
+    """Choose the first tenant of the page by its picker, as a person without a mouse would."""
+    picker = page.get_by_role("combobox", name=re.compile("Open a tenant of this page"))
+    picker.click()
+    page.get_by_role("option").first.click()
+    page.wait_for_url(re.compile("tenant=org"))
+    settle(page)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_a_tenant_opens_and_its_copied_link_opens_the_same_view(
+    open_page: Any, viewport: dict[str, int], scheme: str
+) -> None:
+    page = open_page("/", viewport=viewport, scheme=scheme)
+    open_a_tenant(page)
+    for title in ("Credits burned per day", "Credits left", "By user", "By model", "Latest generations"):
+        expect(page.get_by_role("heading", name=title)).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), "the page scrolls sideways"
+    keep(page, f"tenant-{scheme}-{viewport['width']}")
+    name = page.get_by_role("heading", level=1).inner_text()
+    again = open_page(page.url.split("/", 3)[3].join(["/", ""]))
+    expect(again.get_by_role("heading", level=1)).to_have_text(name)
+
+
+def test_a_changed_filter_is_in_the_address_and_comes_back_with_it(open_page: Any) -> None:
+    page = open_page("/?period=Last+7+days&zone=Asia%2FKathmandu")
+    assert "UTC+5:45" in shown(page)
+    again = open_page(page.url.split("/", 3)[3].join(["/", ""]))
+    assert "UTC+5:45" in shown(again)
+    assert "7 d before" in shown(again)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "period=Custom&from=2026-06-10&to=2026-06-01",
+        "period=Custom&from=0001-01-01&to=2026-06-01",
+        "period=Custom&from=1926-01-01&to=2026-06-01",
+        "period=nonsense&zone=Mars%2FOlympus&page=-1&sort=drop+table",
+        "zone=%00&period=%F0%9F%98%80",
+    ],
+)
+def test_whatever_the_address_says_the_page_answers_in_words(open_page: Any, query: str) -> None:
+    page = open_page("/?" + query)
+    text = shown(page)
+    assert "Traceback" not in text
+    assert "Error" not in text
+    expect(page.get_by_role("heading", name="Tenants", exact=True)).to_be_visible()
+
+
+def test_unknown_and_foreign_tenants_are_the_same_not_found(open_page: Any) -> None:
+    unknown = shown(open_page("/tenant?tenant=nobody"))
+    hostile = shown(open_page("/tenant?tenant=%3Cscript%3Ealert(1)%3C%2Fscript%3E"))
+    assert "not found" in unknown.lower() or "no such tenant" in unknown.lower()
+    assert [line for line in unknown.splitlines() if "as of" not in line] == [
+        line for line in hostile.splitlines() if "as of" not in line
+    ]
+
+
+def test_a_deep_link_on_a_fresh_session_goes_through_the_entry_script(open_page: Any) -> None:
+    page = open_page("/tenant")
+    expect(page.get_by_text("Look as")).to_be_visible()
+
+
+def test_a_killed_database_is_said_on_the_page_and_it_heals_by_itself(open_page: Any, dashboard: Dashboard) -> None:
+    page = open_page("/")
+    stopping = threading.Event()
+
+    def keep_killing() -> None:
+        while not stopping.wait(0.05):
+            try:
+                os.kill(dashboard.postgres_pid(), signal.SIGKILL)
+            except (OSError, ValueError, IndexError):
+                continue
+
+    killer = threading.Thread(target=keep_killing)
+    killer.start()
+    try:
+        page.get_by_role("button", name="Refresh").click()
+        expect(page.get_by_text("The database does not answer").first).to_be_visible()
+        keep(page, "database-away")
+    finally:
+        stopping.set()
+        killer.join()
+    expect(page.get_by_text("The database does not answer")).to_have_count(0)
+    settle(page)
+    expect(page.locator("[data-testid=stMetric]", has_text="Generations").first).to_be_visible()
+
+
+def test_a_closed_tab_takes_its_statements_along(open_page: Any, dashboard: Dashboard) -> None:
+    """A lock makes every statement wait; when the tab is closed they are gone from PostgreSQL."""
+
+    server = AttachedServer(dashboard.data)
+    server.start()
+    page = open_page("/")
+    with (
+        psycopg.connect(server.url("demo", "app")) as locking,
+        psycopg.connect(server.url("demo", "postgres"), autocommit=True) as looking,
+    ):
+        locking.execute('LOCK TABLE "Generation" IN ACCESS EXCLUSIVE MODE')
+        page.get_by_role("button", name="Refresh").click(no_wait_after=True)
+        assert eventually(lambda: waiting_statements(looking) > 0, within_s=20)
+        page.close()
+        assert eventually(lambda: waiting_statements(looking) == 0, within_s=5), "statements outlive their reader"
+        locking.rollback()
+
+
+def waiting_statements(connection: psycopg.Connection[Any]) -> int:
+    found = connection.execute(
+        "SELECT count(*) FROM pg_stat_activity WHERE usename = 'usage_dashboard_reader' AND wait_event_type = 'Lock'"
+    ).fetchone()
+    assert found is not None
+    return int(found[0])
+
+
+def eventually(condition: Any, *, within_s: float) -> bool:
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.05)
+    return bool(condition())
