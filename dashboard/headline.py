@@ -10,7 +10,7 @@ import streamlit as st
 
 from dashboard import words
 from dashboard.figures import sparkline
-from dashboard.insights.rates import success_rate
+from dashboard.insights.rates import Rate, success_rate
 from dashboard.words import Change
 from queries.period import Period
 
@@ -22,13 +22,15 @@ NO_CHANGE = Change("", "none")
 
 @dataclass(frozen=True, slots=True)
 class Headline:
-    """One figure. `against` names what the change compares with; `detail` is on hover: the exact value, the reason."""
+    """One figure. `against` names what the change compares with, `note` stands in its place where there is none;
+    `detail` is on hover: the exact value, the reason."""
 
     label: str
     value: str
     detail: str
     change: Change = NO_CHANGE
     against: str = ""
+    note: str = ""
     good: Good = "neither"
     spark: Sequence[Any] = ()
 
@@ -64,7 +66,7 @@ def of_tenants(totals: Mapping[str, Any], days: Any, before: Any, period: Period
             words.amount(totals["active_tenants_28d"]),
             f"{words.exact(totals['active_tenants_28d'])} of {words.counted(totals['tenants'], 'tenant')} had at least"
             " one successful generation in the last 28 complete days",
-            against=f"of {words.amount(totals['tenants'])}, last 28 days",
+            note=f"of {words.amount(totals['tenants'])}, last 28 days",
         ),
         _summed("Generations", days, complete, before, "generations", against),
         _summed("Credits burned", days, complete, before, "net_burn_credits", against),
@@ -73,7 +75,7 @@ def of_tenants(totals: Mapping[str, Any], days: Any, before: Any, period: Period
             "Running low",
             words.amount(totals["running_low"]),
             "Tenants with fewer credits left than seven days at the burn rate of their last seven complete days",
-            against="under 7 days of credits",
+            note="under 7 days of credits",
         ),
     ]
 
@@ -133,18 +135,23 @@ def success(
     interval = words.rate_interval(rate)
     detail = f"{words.exact(figures[succeeded])} succeeded, {words.exact(figures[failed])} failed"
     if complete is None or before is None:
-        return Headline("Success rate", words.rate(rate), f"{detail}. {interval}".strip(), against=interval or against)
+        return Headline("Success rate", words.rate(rate), f"{detail}. {interval}".strip(), note=_note(rate) or against)
     rates = [success_rate(one["succeeded"], one["failed"]) for one in (complete, before)]
     change = words.change_points(*(one.value if one is not None else None for one in rates))
-    shown = NO_CHANGE if interval else change
     return Headline(
         "Success rate",
         words.rate(rate),
-        f"{detail}. {interval} {change.text}".strip(),
-        shown,
-        interval or against,
-        "up",
+        f"{detail}. {interval}".strip(),
+        NO_CHANGE if interval else change,
+        against,
+        note=_note(rate),
+        good="up",
     )
+
+
+def _note(rate: Rate | None) -> str:
+    """The 95 % interval of a rate from fewer than 200, short."""
+    return "" if rate is None or rate.is_certain else f"{rate.low * 100:.0f} to {rate.high * 100:.0f} %"
 
 
 def _summed(label: str, days: Any, complete: Any, before: Any, column: str, against: str) -> Headline:
@@ -158,7 +165,7 @@ def _summed(label: str, days: Any, complete: Any, before: Any, column: str, agai
 def _pill(one: Headline) -> str | None:
     if one.value == words.NOT_ENOUGH:
         return words.NOT_ENOUGH
-    return one.change.text or one.against or None
+    return one.change.text or one.note or None
 
 
 def _hover(one: Headline) -> str:

@@ -38,17 +38,22 @@ def tenant_table(board: Board, wanted: Listing, listed: Result, totals: Result) 
     if listed.frame.empty:
         _nothing_listed(wanted, sums["tenants"])
         return
-    until = words.span(board.period) if board.period.end <= board.period.now else "now"
+    until = words.day(board.period.last_date) if board.period.end <= board.period.now else "now"
     st.caption(
         f"28 complete days up to {until}; credits left are those of now."
         f" All {words.counted(sums['tenants'], 'tenant')} together: {words.exact(sums['generations_28d'])} generations,"
-        f" {words.exact(sums['burn_28d_credits'])} credits burned, {words.exact(sums['credits_left'])} credits left."
+        f" {words.exact(sums['burn_28d_credits'])} credits burned, {words.exact(sums['credits_left'])} credits left,"
+        f" latency p95 {_latency(sums['p95_ms'])}."
     )
     clicked = tables.tenants(listed.frame, board.zone, key=f"tenants-{wanted.page}")
     listing.pager(sums["tenants"], "tenant", listing.PAGE)
     chosen = clicked or _picked(listed)
     if chosen is not None:
         places.go("tenant", {"tenant": chosen})
+
+
+def _latency(p95_ms: float | None) -> str:
+    return words.duration(p95_ms) if p95_ms is not None else "unknown (under 20 successful generations)"
 
 
 def _picked(listed: Result) -> str | None:

@@ -16,6 +16,8 @@ from queries.tables import Tables, aware, between, facts, instant
 
 BURN_DAYS = 28
 NO_PLAN = ""
+# Below this number of successful generations a p95 says nothing.
+LEAST_LATENCY_ROWS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,25 @@ def matching_tenants(tables: Tables, scope: Scope, search: str, plans: tuple[str
         .select_from(with_subscription(tables, scope))
         .where(scope.predicate(tenant.c.tenant_id), *matching(tables, search, plans))
     )
+
+
+def latency(tables: Tables, scope: Scope, days: Days, search: str, plans: tuple[str, ...]) -> sa.Select[Any]:
+    """One row: p95_ms over the raw rows of the matching tenants' successful generations of the last 28 complete days;
+    null under 20 of them."""
+    rows = facts(tables)
+    p95 = sa.func.percentile_cont(0.95).within_group(rows.c.duration_ms)
+    statement = sa.select(
+        sa.case((sa.func.count(rows.c.duration_ms) >= LEAST_LATENCY_ROWS, sa.type_coerce(p95, sa.Double()))).label(
+            "p95_ms"
+        )
+    ).where(
+        scope.predicate(rows.c.tenant_id),
+        days.within(rows.c.created_at, BURN_DAYS),
+        tables.has(rows.c.status, "generation_status", "succeeded"),
+    )
+    if search or plans:
+        statement = statement.where(rows.c.tenant_id.in_(matching_tenants(tables, scope, search, plans)))
+    return statement
 
 
 def tenant_rows(

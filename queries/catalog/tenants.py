@@ -13,6 +13,7 @@ from queries.catalog.portfolio import (
     Days,
     burn_by_day,
     last_seen,
+    latency,
     matching,
     matching_tenants,
     tenant_rows,
@@ -96,9 +97,12 @@ def portfolio_totals(
 ) -> sa.Select[Any]:
     """One row over the matching tenants: tenants, active_tenants_28d (at least one successful generation),
     generations_28d, generations_prev_28d, burn_28d_credits, burn_prev_28d_credits, succeeded_28d, failed_28d,
-    credits_left (posted), running_low (less left than seven days at the burn rate of the last seven)."""
+    credits_left (posted), running_low (less left than seven days at the burn rate of the last seven), p95_ms (of the
+    last 28 days; null under 20 successful generations)."""
     checked_search(search)
-    rows = tenant_rows(tables, scope, Days(now, zone), search, plans, since_days=56).cte("rows")
+    days = Days(now, zone)
+    rows = tenant_rows(tables, scope, days, search, plans, since_days=56).cte("rows")
+    took = latency(tables, scope, days, search, plans).cte("took")
     is_low = sa.and_(rows.c.burn_7d_credits > 0, rows.c.credits_left < rows.c.burn_7d_credits)
     sums = (
         "generations_28d",
@@ -114,6 +118,7 @@ def portfolio_totals(
         counted(rows.c.succeeded_28d > 0).label("active_tenants_28d"),
         *(summed_again(rows.c[one]).label(one) for one in sums),
         counted(is_low).label("running_low"),
+        sa.select(took.c.p95_ms).scalar_subquery().label("p95_ms"),
     ]
     return sa.select(*figures).select_from(rows)
 

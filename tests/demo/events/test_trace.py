@@ -13,8 +13,13 @@ from typing import Any
 import numpy as np
 import psycopg
 import pytest
+from streamlit.testing.v1 import AppTest
 
+from dashboard import services
 from demo.events.loading import Outcome
+from queries import migrations
+from queries.settings import Settings
+from tests.conftest import OWNER, READER
 
 ROOT = Path(__file__).parents[3]
 BESIDE = ROOT.parent / "shared" / "data" / "gentd26_requests.csv"
@@ -95,3 +100,30 @@ def test_trace_loads_with_its_facts(
     again = load(trace)
     assert (again.new_rows, again.already_there_rows, again.changed_rows) == (0, 26_804, 0)
     assert facts_in_the_database(events_connection) == facts
+
+
+def test_trace_shows_its_facts_on_the_page(
+    trace: Path, load: Callable[..., Outcome], empty_database_url: str, server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load(trace)
+    name = empty_database_url.rpartition("/")[2]
+    migrations.upgrade(server.url(name, OWNER))
+    held = services.build(Settings(database_url=server.url(name, READER)), is_demo=True, dataset="trace")
+    services.install(held)
+    monkeypatch.chdir(ROOT)
+    try:
+        app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=60).run()
+        assert not app.exception
+        assert any("The newest is from 8 Dec 2024" in one.value for one in app.info)
+        next(one for one in app.button if one.label == "Show the 28 days to 8 Dec 2024").click().run()
+        assert not app.exception
+        figures = {one.label: one.value for one in app.metric}
+        said = "\n".join(one.value for one in app.caption)
+        busiest = app.dataframe[0].value.iloc[0]
+    finally:
+        services.install(None)
+        held.close()
+    assert (figures["Generations"], figures["Success rate"]) == ("26.8 k", "98.5 %")
+    assert "All 4,247 tenants together: 26,804 generations" in said
+    assert "latency p95 70 s" in said
+    assert (busiest["tenant"], busiest["generations"]) == ("G0264", 1_207)

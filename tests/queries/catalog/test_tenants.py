@@ -1,6 +1,7 @@
 """Figures of many tenants, and of one, against the same figures counted over plain rows."""
 
 from datetime import UTC, datetime, timedelta
+from statistics import quantiles
 from typing import Any
 
 import pytest
@@ -67,6 +68,20 @@ def expected_row(world: World, tenant: Tenant, now: datetime, zone: str) -> dict
     }
 
 
+def expected_p95(world: World, now: datetime, zone: str, tenants_of: set[object] | None = None) -> object:
+    """The 95th percentile of successful durations in the last 28 complete days; None under 20 of them."""
+    today = local_date(now, zone)
+    inside = world.within(local_midnight(today - timedelta(days=28), zone), local_midnight(today, zone))
+    took = [
+        one.duration_ms
+        for one in inside
+        if one.status == "SUCCEEDED"
+        and one.duration_ms is not None
+        and (tenants_of is None or one.tenant in tenants_of)
+    ]
+    return pytest.approx(quantiles(took, n=100, method="inclusive")[94]) if len(took) >= 20 else None
+
+
 @settings(max_examples=16)
 @given(SEEDS, st.sampled_from(SHAPES), st.sampled_from(ZONES), st.integers(-3, 40))
 def test_the_portfolio_and_its_totals(open_world: OpenWorld, seed: int, shape: Shape, zone: str, days: int) -> None:
@@ -96,6 +111,7 @@ def test_the_portfolio_and_its_totals(open_world: OpenWorld, seed: int, shape: S
     pairs = zip(rows, weeks, strict=True)
     is_low = [one["credits_left"] is not None and week > 0 and one["credits_left"] < week for one, week in pairs]
     assert total["running_low"] == sum(is_low)
+    assert total["p95_ms"] == expected_p95(world, now, zone)
     start, end = (local_midnight(local_date(now, zone) - timedelta(days=one), zone) for one in (56, 28))
     assert total["generations_prev_28d"] == len(world.within(start, end))
     assert total["burn_prev_28d_credits"] == net_burn(world.posted(start, end))
@@ -152,6 +168,7 @@ def test_search_is_literal_and_plans_filter(
     assert {one["tenant_id"] for one in found} == wanted
     assert {one["matching_tenants"] for one in found} <= {len(wanted)}
     assert total["tenants"] == len(wanted)
+    assert total["p95_ms"] == expected_p95(world, now, "UTC", wanted)
     assert {(one["tenant_id"], one["tenant"]) for one in choices} == {(one.id, one.name) for one in named}
     assert {one["plan"]: one["tenants"] for one in plan_rows} == {
         plan: count for plan in ("", "FREE", "PRO") if (count := sum((one.plan or "") == plan for one in world.tenants))
