@@ -17,8 +17,9 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from dashboard import services
-from dashboard.logs import adopt_streamlit_loggers
+from dashboard.logs import adopt_streamlit_loggers, configure_logging
 from queries.errors import UsageDashboardError
+from queries.settings import load_settings
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +52,10 @@ async def metrics(request: Request) -> Response:  # noqa: ARG001
 @asynccontextmanager
 async def lifespan(app: Any) -> AsyncIterator[dict[str, Any]]:  # noqa: ARG001
     """Warm up before the first page; end all that this process started, also when a signal ends it."""
+    if services.installed() is None:
+        # Not started by our command line, which would have done this.
+        settings = load_settings()
+        configure_logging(settings.log_format, settings.log_level)
     held = services.current()
     await asyncio.to_thread(_warm)
     adopt_streamlit_loggers()

@@ -108,9 +108,12 @@ class Database:
         """What the way this database was given takes away, in words for the page."""
         if self.owner is not None:
             return []
+        kept = "No DIRECT_URL: the query log is kept in memory only."
+        if self._tables is not None and self._tables.walled:
+            return [kept]
         return [
-            "No DIRECT_URL: the query log is kept in memory only, and the second wall between tenants"
-            " (views in the database) is missing. Set DIRECT_URL and run `python -m dashboard migrate`."
+            f"{kept} The second wall between tenants (views in the database) is missing too:"
+            " set DIRECT_URL and run python -m dashboard migrate."
         ]
 
     def close(self) -> None:

@@ -332,7 +332,14 @@ def test_without_a_direct_address_it_works_and_says_what_is_missing(make_service
         assert connection.execute("SELECT has_schema_privilege('usage_dashboard', 'USAGE')").fetchone() == (False,)
     assert not services.database.tables().walled
     assert services.runner.run(counted_generations(Scope.all_tenants()), ALL).rows == 1
-    assert any("DIRECT_URL" in notice for notice in services.notices)
+    assert any("second wall" in notice for notice in services.notices)
+
+
+def test_where_the_walls_stand_nothing_is_said_to_be_missing(make_services: MakeServices) -> None:
+    services = make_services(direct_url=None)
+    services.runner.run(counted_generations(Scope.all_tenants()), ALL)
+    assert [one for one in services.notices if "wall" in one] == []
+    assert any("in memory only" in one for one in services.notices)
 
 
 def test_the_query_log_holds_what_was_asked(make_services: MakeServices, owner_url: str) -> None:
