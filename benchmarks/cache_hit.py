@@ -77,7 +77,9 @@ def main() -> int:
 
 def _bounds(found: list[Measured]) -> Iterator[Bound]:
     for one in found:
-        yield Bound(f"function + run, {one.rows:,} rows, scope of {one.ids}", one.page.median_ms, HIT_MOST_MS)
+        of = f"{one.rows:,} rows, scope of {one.ids}"
+        yield Bound(f"run, {of}", one.run.median_ms, HIT_MOST_MS)
+        yield Bound(f"function + run, {of}", one.page.median_ms, HIT_MOST_MS)
     medians = [one.page.median_ms for one in found]
     yield Bound("flat: dearest of these over cheapest", max(medians) / min(medians), FLAT_MOST, "times")
     nearest = max(one.page.median_ms / one.str_frame.median_ms for one in found)

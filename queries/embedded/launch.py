@@ -169,11 +169,15 @@ def become(uid: int, gid: int, reach: Sequence[str]) -> None:
 
 def run_watched(program: Sequence[str], parent: int, parent_died: int) -> int:
     """Run `program` as a child, pass signals on, and signal it when the parent is gone. Answers its exit code."""
-    child = subprocess.Popen(program)  # noqa: S603 - our own command line
+    received: list[int] = []
+    # Before the child is there, so that a signal at any moment reaches it.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP):
-        signal.signal(number, lambda received, _frame: child.send_signal(received))
+        signal.signal(number, lambda caught, _frame: received.append(caught))
+    child = subprocess.Popen(program)  # noqa: S603 - our own command line
     told = False
     while (code := child.poll()) is None:
+        while received:
+            child.send_signal(received.pop(0))
         if not told and os.getppid() != parent:
             child.send_signal(parent_died)
             told = True
