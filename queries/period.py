@@ -119,6 +119,9 @@ class Period:
 
     def buckets(self) -> list[Bucket]:
         """Every bucket that has begun by `now`, in order; the first and last are cut to the period."""
+        return list(_buckets(self))
+
+    def _begun(self) -> list[Bucket]:
         starts = [start for start in self._grid() if start < self.until]
         if not starts:
             return []
@@ -160,6 +163,12 @@ def _span(first: date, last: date, zone: str) -> tuple[datetime, datetime, Grain
     asks for the same."""
     start, end = local_midnight(first, zone), local_midnight(last + timedelta(days=1), zone)
     return start, end, automatic_grain(start, end)
+
+
+@lru_cache(maxsize=256)
+def _buckets(period: Period) -> tuple[Bucket, ...]:
+    """A page's questions share one period, and 700 hours cost 25 ms to lay out."""
+    return tuple(period._begun())
 
 
 @cache
