@@ -35,10 +35,11 @@ async def healthz(request: Request) -> Response:  # noqa: ARG001 - the signature
 
 async def readyz(request: Request) -> Response:  # noqa: ARG001
     """Ready: the database answers within a second. 503 with the reason otherwise."""
-    try:
-        await asyncio.wait_for(asyncio.to_thread(services.current().database.ping), READY_WITHIN_S)
-    except TimeoutError:
+    ping = _ping()
+    if not (await asyncio.wait({ping}, timeout=READY_WITHIN_S))[0]:
         return _not_ready(f"the database did not answer within {READY_WITHIN_S:g} s")
+    try:
+        ping.result()
     except UsageDashboardError as error:
         return _not_ready(error.message)
     return JSONResponse({"ready": True})
@@ -57,9 +58,9 @@ async def lifespan(app: Any) -> AsyncIterator[dict[str, Any]]:  # noqa: ARG001
         settings = load_settings()
         configure_logging(settings.log_format, settings.log_level)
     held = services.current()
-    await asyncio.to_thread(_warm)
-    adopt_streamlit_loggers()
     try:
+        await asyncio.to_thread(_warm)
+        adopt_streamlit_loggers()
         yield {}
     finally:
         await asyncio.to_thread(held.close)
@@ -82,6 +83,18 @@ def _warm() -> None:
         services.current().database.tables()
     except UsageDashboardError as error:
         log.warning("the database is not ready yet: %s", error.message)
+
+
+_asked: asyncio.Task[None] | None = None
+
+
+def _ping() -> asyncio.Task[None]:
+    """Ask the database, or wait along with whoever asks it: a thread that waits for a database that hangs cannot be
+    ended, and one for each probe would use up all the threads there are."""
+    global _asked
+    if _asked is None or _asked.done():
+        _asked = asyncio.get_running_loop().create_task(asyncio.to_thread(services.current().database.ping))
+    return _asked
 
 
 def _not_ready(reason: str) -> Response:

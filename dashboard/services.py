@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 
+import queries
 from queries.cache import ResultCache
 from queries.database import Database
 from queries.errors import SettingsError
@@ -16,8 +21,6 @@ from queries.settings import Settings, load_settings
 
 log = logging.getLogger(__name__)
 
-# Part of every cache key: raise it when a statement or what is kept in a cache changes its meaning.
-CODE_VERSION = "1"
 _LOCK_MARGIN_S = 5.0
 
 
@@ -42,14 +45,16 @@ class Services:
         return [*([] if self.is_demo else [open_door]), *self.database.notices]
 
     def close(self) -> None:
-        """End what this process started; the newest things first."""
-        self.runner.close()
-        self.cache.close()
-        for close in self.closers:
-            close()
-        if self.query_log is not None:
-            self.query_log.stop()
-        self.database.close()
+        """End what this process started, the newest things first: the query log while its database still runs. One
+        thing that fails to end keeps no other from it."""
+        with ExitStack() as last_first:
+            for close in reversed(self.closers):
+                last_first.callback(close)
+            last_first.callback(self.database.close)
+            if self.query_log is not None:
+                last_first.callback(self.query_log.stop)
+            last_first.callback(self.cache.close)
+            last_first.callback(self.runner.close)
 
 
 def build(
@@ -66,7 +71,7 @@ def build(
     redis_url = settings.redis_url.get_secret_value() if settings.redis_url is not None else None
     cache = ResultCache(
         max_bytes=settings.cache_bytes,
-        prefix=f"usage-dashboard:{CODE_VERSION}:{database.mapping.digest}:{database.identity}:",
+        prefix=f"usage-dashboard:{code_version()}:{database.mapping.digest}:{database.identity}:",
         redis_url=redis_url,
         lock_s=settings.pool_wait_s + settings.statement_timeout_s + _LOCK_MARGIN_S,
     )
@@ -105,6 +110,14 @@ def current() -> Services:
         install(build(load_settings()))
     assert _current is not None, "services were installed"
     return _current
+
+
+@functools.cache
+def code_version() -> str:
+    """A digest of the query module's sources: part of every cache key, so that another release's answers in Redis are
+    not taken for this one's."""
+    sources = sorted(Path(queries.__file__).parent.rglob("*.py"))
+    return hashlib.blake2b(b"".join(one.read_bytes() for one in sources), digest_size=6).hexdigest()
 
 
 def _query_log(database: Database, monitor: Monitor, settings: Settings) -> QueryLog | None:

@@ -10,16 +10,17 @@ import hashlib
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, make_url
 
 from queries.errors import DatabaseUnavailableError, MappingError, UsageDashboardError, translated
 from queries.mapping import Mapping, load_mapping
-from queries.scope import Scope, is_storable
+from queries.scope import Scope, is_storable, native_id
 from queries.settings import Settings
 from queries.tables import OUR_SCHEMA, Tables, reflected_tables, wall_name
 
@@ -27,9 +28,17 @@ log = logging.getLogger(__name__)
 
 TENANTS_SETTING = "usage_dashboard.tenants"
 ALL_TENANTS = "all"
+# Raise it with every change of how a wall is built.
+WALL_VERSION = 1
 _CONNECT_TIMEOUT_S = 5
-# How long the answer to "is it alive" and "which tables are there" is good.
+# How long the answer to "which tables are there, and do the walls stand" is good.
 _WALL_CHECK_S = 60.0
+# What Prisma and its engines write into an address, and libpq refuses; and what is ours to say.
+_NOT_LIBPQS = (
+    *("pgbouncer", "connection_limit", "pool_timeout", "socket_timeout", "statement_cache_size", "schema"),
+    *("sslaccept", "sslidentity", "connect_timeout"),
+)
+_SECRETS = frozenset({"password", "sslpassword", "sslkey", "passfile"})
 
 _BEGIN_READING = sa.text(
     "SELECT set_config('statement_timeout', :timeout_ms, true), set_config('TimeZone', 'UTC', true),"
@@ -58,26 +67,54 @@ class Database:
         direct = settings.direct_url
         self.owner = _writing_engine(driver_url(direct.get_secret_value())) if direct is not None else None
         self._tables: Tables | None = None
+        self._tenant_types: Sequence[sa.types.TypeEngine[Any]] = ()
         self._checked_at = float("-inf")
+        self._failure: UsageDashboardError | None = None
+        self._failed_at = float("-inf")
         self._lock = threading.Lock()
 
     @property
     def identity(self) -> str:
         """Tells this database and role from every other in cache keys; holds no secret."""
-        place = f"{self._url.host}:{self._url.port}/{self._url.database}@{self._url.username}"
+        # A socket's folder and a Neon endpoint are among the options.
+        options = sorted((name, value) for name, value in self._url.query.items() if name not in _SECRETS)
+        place = f"{self._url.host}:{self._url.port}/{self._url.database}@{self._url.username}?{options}"
         return hashlib.blake2b(place.encode(), digest_size=6).hexdigest()
 
     def tables(self) -> Tables:
-        """The mapped tables with live types, read once; `forget_tables` after an error reads them anew."""
+        """The mapped tables with live types, read once; once a minute, whether the walls stand, for this mapping.
+
+        `forget_tables` after an error reads them anew.
+        """
         tables = self._tables
-        if tables is not None and (tables.walled or time.monotonic() - self._checked_at < _WALL_CHECK_S):
+        # Who knows tables does not queue behind the one who looks whether they are still so.
+        if tables is not None and (self._is_checked() or self._lock.locked()):
             return tables
-        with self._lock, self._errors(), self.reader.connect() as connection:
-            walled = walls_stand(connection, self.mapping)
-            if self._tables is None or walled != self._tables.walled:
-                self._tables = reflected_tables(connection, self.mapping, walled=walled)
-            self._checked_at = time.monotonic()
-            return self._tables
+        asked_at = time.monotonic()
+        with self._lock:
+            # Of a database that does not answer, all who waited hear at once, and not one connecting after the other.
+            if self._failure is not None and self._failed_at >= asked_at:
+                raise self._failure.again()
+            tables = self._tables
+            return tables if tables is not None and self._is_checked() else self._read_tables()
+
+    def _is_checked(self) -> bool:
+        return time.monotonic() - self._checked_at < _WALL_CHECK_S
+
+    def _read_tables(self) -> Tables:
+        tables = self._tables
+        try:
+            with self._errors(), self.reader.connect() as connection:
+                walled = walls_stand(connection, self.mapping)
+                if tables is None or walled != tables.walled:
+                    tables = reflected_tables(connection, self.mapping, walled=walled)
+        except UsageDashboardError as error:
+            self._failure, self._failed_at = error.again(), time.monotonic()
+            raise
+        types = [one.c.tenant_id.type for one in tables.all().values()]
+        self._tenant_types = list({type(one): one for one in types}.values())
+        self._tables, self._checked_at = tables, time.monotonic()
+        return tables
 
     def forget_tables(self) -> None:
         """Read the catalog again at the next question: a table or a wall may have come or gone."""
@@ -87,9 +124,8 @@ class Database:
     def reading(self, scope: Scope, timeout_s: float) -> Iterator[sa.Connection]:
         """A read-only transaction in UTC, with a statement timeout, bound to the scope's tenants."""
         with self.reader.connect() as connection:
-            connection.execute(
-                _BEGIN_READING, {"timeout_ms": str(int(timeout_s * 1000)), "tenants": tenants_setting(scope)}
-            )
+            tenants = tenants_setting(scope, self._tenant_types)
+            connection.execute(_BEGIN_READING, {"timeout_ms": str(int(timeout_s * 1000)), "tenants": tenants})
             yield connection
 
     def ping(self) -> None:
@@ -106,14 +142,20 @@ class Database:
     @property
     def notices(self) -> list[str]:
         """What the way this database was given takes away, in words for the page."""
-        if self.owner is not None:
-            return []
-        kept = "No DIRECT_URL: the query log is kept in memory only."
-        if self._tables is not None and self._tables.walled:
-            return [kept]
+        kept = [] if self.owner is not None else ["No DIRECT_URL: the query log is kept in memory only."]
+        tables = self._tables
+        if tables is not None and tables.walled:
+            return kept
+        if self.owner is None:
+            return [
+                f"{kept[0]} The second wall between tenants (views in the database) is missing too:"
+                " set DIRECT_URL and run python -m dashboard migrate."
+            ]
+        if tables is None:
+            return []  # nobody has looked yet
         return [
-            f"{kept} The second wall between tenants (views in the database) is missing too:"
-            " set DIRECT_URL and run python -m dashboard migrate."
+            "The second wall between tenants (views in the database) is missing, may not be read, or was made for"
+            " another mapping: run python -m dashboard migrate."
         ]
 
     def close(self) -> None:
@@ -135,22 +177,32 @@ def driver_url(url: str) -> URL:
     """The address for SQLAlchemy's psycopg driver; Prisma's own parameters, which libpq does not know, are left out."""
     try:
         parsed = make_url(url).set(drivername="postgresql+psycopg")
-    except sa.exc.ArgumentError as error:
+    except (sa.exc.ArgumentError, ValueError):  # a port that is no number is quoted, and may be a password
         raise DatabaseUnavailableError(
             "the database address cannot be read; write postgresql://user@host/name"
-        ) from error
-    return parsed.difference_update_query(
-        ["pgbouncer", "connection_limit", "pool_timeout", "schema", "connect_timeout"]
-    )
+        ) from None
+    return parsed.difference_update_query(_NOT_LIBPQS)
 
 
-def tenants_setting(scope: Scope) -> str:
-    """What the walls compare with: `all`, or the ids as an array literal."""
+def tenants_setting(scope: Scope, types: Sequence[sa.types.TypeEngine[Any]] = ()) -> str:
+    """What the walls compare with: `all`, or the ids as an array literal.
+
+    The walls cast the ids to the tenant columns' `types`; one that cannot be of them is nobody's id and is left out.
+    """
     if scope.ids is None:
         return ALL_TENANTS
-    storable = (one for one in scope.ordered_ids if is_storable(one))
-    quoted = ('"' + one.replace("\\", "\\\\").replace('"', '\\"') + '"' for one in storable)
+    possible = (
+        one
+        for one in scope.ordered_ids
+        if is_storable(one) and all(native_id(one, type_) is not None for type_ in types)
+    )
+    quoted = ('"' + one.replace("\\", "\\\\").replace('"', '\\"') + '"' for one in possible)
     return "{" + ",".join(quoted) + "}"
+
+
+def wall_comment(mapping: Mapping) -> str:
+    """The comment on each wall: what it was made by and for. Another one is taken down and put up anew."""
+    return f"usage-dashboard wall {WALL_VERSION}, mapping {mapping.digest}"
 
 
 def walls_stand(connection: sa.Connection, mapping: Mapping) -> bool:
@@ -160,7 +212,7 @@ def walls_stand(connection: sa.Connection, mapping: Mapping) -> bool:
     relation = sa.func.to_regclass(found.c.name)
     usable = sa.func.coalesce(
         sa.func.has_table_privilege(relation, "SELECT")
-        & (sa.func.obj_description(relation, "pg_class") == mapping.digest),
+        & (sa.func.obj_description(relation, "pg_class") == wall_comment(mapping)),
         sa.false(),
     )
     schema_usable = sa.func.has_schema_privilege(OUR_SCHEMA, "USAGE")
@@ -179,6 +231,7 @@ def _reading_engine(url: URL, settings: Settings) -> sa.Engine:
         pool_timeout=settings.pool_wait_s,
         pool_pre_ping=True,
         pool_use_lifo=True,
+        hide_parameters=True,
         connect_args=_connect_arguments(),
     )
 
@@ -190,7 +243,14 @@ def _reading_engine(url: URL, settings: Settings) -> sa.Engine:
 
 
 def _writing_engine(url: URL) -> sa.Engine:
-    return sa.create_engine(url, pool_size=2, max_overflow=1, pool_pre_ping=True, connect_args=_connect_arguments())
+    return sa.create_engine(
+        url,
+        pool_size=2,
+        max_overflow=1,
+        pool_pre_ping=True,
+        hide_parameters=True,
+        connect_args=_connect_arguments(),
+    )
 
 
 def _connect_arguments() -> dict[str, object]:
@@ -198,7 +258,9 @@ def _connect_arguments() -> dict[str, object]:
         "prepare_threshold": None,
         "connect_timeout": _CONNECT_TIMEOUT_S,
         "application_name": "usage-dashboard",
+        # A peer that vanished without a word is noticed 45 s after its last one, or 15 s after ours.
         "keepalives_idle": 30,
-        # A peer that vanished without a word is noticed within this time.
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
         "tcp_user_timeout": 15_000,
     }

@@ -21,7 +21,9 @@ UsageDashboardError
 
 from __future__ import annotations
 
+import copy
 import secrets
+from typing import Self
 
 import psycopg
 import sqlalchemy.exc
@@ -34,6 +36,11 @@ class UsageDashboardError(Exception):
         super().__init__(message)
         self.message = message
         self.reference = secrets.token_hex(4)
+
+    def again(self) -> Self:
+        """The same error, with its reference, to raise once more or to keep: without the traceback, whose frames hold
+        on to all that was at hand where it was raised."""
+        return copy.copy(self)
 
 
 class SettingsError(UsageDashboardError):
@@ -129,7 +136,9 @@ def _by_state(original: BaseException, state: str, timeout_s: float | None) -> U
         if isinstance(original, psycopg.OperationalError | psycopg.InterfaceError | OSError):
             return DatabaseUnavailableError("the database does not answer; the page tries again by itself")
         return DatabaseError(f"the database gave no answer ({type(original).__name__}); see the log")
-    return DatabaseError(f"the database refused the statement (SQLSTATE {state}): {_first_line(original)}")
+    # Of a value that does not fit, or that breaks a constraint, PostgreSQL's sentence quotes the value.
+    said = type(original).__name__ if state.startswith(("22", "23")) else _first_line(original)
+    return DatabaseError(f"the database refused the statement (SQLSTATE {state}): {said}")
 
 
 def _cancelled(timeout_s: float | None) -> UsageDashboardError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,9 +14,11 @@ from sqlalchemy.sql.elements import (
     BooleanClauseList,
     ClauseElement,
     ColumnClause,
+    Extract,
     Grouping,
 )
-from sqlalchemy.sql.selectable import AliasedReturnsRows, FromClause, Join, TableClause
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.sql.selectable import AliasedReturnsRows, FromClause, FromGrouping, Join, TableClause
 
 from queries.errors import UnscopedStatementError
 from queries.scope import Scope
@@ -23,6 +26,13 @@ from queries.scope import Scope
 TENANT_KEY = "tenant_id"
 # What `count(*)` and `EXISTS (SELECT 1 ...)` are made of; any other literal could hide a table.
 _HARMLESS_LITERALS = {"*", "1"}
+# Where a Select or a CTE keeps text that is rendered as it is; SQLAlchemy's walk passes over it.
+_TEXT_PLACES = ("_prefixes", "_suffixes", "_hints", "_statement_hints")
+# Functions that run a statement given as text, read files, or could name other tenants to the walls.
+_OPAQUE_FUNCTIONS = re.compile(
+    r"(query|table|cursor|schema|database)_to_xml.*|ts_stat|set_config|dblink.*|pg_read_.*|pg_ls_.*|lo_.*"
+)
+_SYMBOLS = re.compile(r"(?!.*(--|/\*))[-+*/<>=~!@#%^&|`?]+")
 _COMPILER: Any = sa.select(sa.literal(1))._default_compiler()
 
 
@@ -67,6 +77,15 @@ def _refuse_opaque(element: Any) -> None:
         raise UnscopedStatementError("the statement writes; catalog statements only read")
     if isinstance(element, ColumnClause) and element.is_literal and element.name not in _HARMLESS_LITERALS:
         raise UnscopedStatementError("the statement holds a literal column, in which a table could hide; use a bind")
+    if any(getattr(element, place, None) for place in _TEXT_PLACES):
+        raise UnscopedStatementError("the statement has a prefix, suffix or hint, in which a table could hide")
+    operator = getattr(element, "operator", None)
+    if isinstance(operator, operators.custom_op) and not _SYMBOLS.fullmatch(operator.opstring):
+        raise UnscopedStatementError("the statement has an operator of words, in which a table could hide")
+    if isinstance(element, Extract) and not element.field.isidentifier():
+        raise UnscopedStatementError("the statement extracts what is no field, in which a table could hide")
+    if isinstance(element, FunctionElement) and _OPAQUE_FUNCTIONS.fullmatch(str(getattr(element, "name", "")).lower()):
+        raise UnscopedStatementError(f"the statement calls {element.name}, which could read beyond its tables")
     if isinstance(element, TableClause) and not isinstance(element, sa.Table):
         raise UnscopedStatementError(f'the table "{element.name}" is not a mapped one; take it from Tables')
     if isinstance(element, sa.Table) and "tenant_keyed" not in element.info:
@@ -87,6 +106,8 @@ def _check_select(select: sa.Select[Any], ids: frozenset[str]) -> None:
 
 def _leaves(from_: FromClause, terms: list[ClauseElement]) -> Iterator[tuple[FromClause, list[ClauseElement]]]:
     """Each FROM that is not a join, with the terms that restrict it."""
+    while isinstance(from_, FromGrouping):  # a join on the right of another stands in parentheses
+        from_ = from_.element
     if not isinstance(from_, Join):
         yield from_, terms
         return
@@ -112,8 +133,10 @@ def _terms(clause: Any) -> Iterator[ClauseElement]:
 
 def _tenant_table(leaf: FromClause) -> sa.Table | None:
     element: Any = leaf
-    while isinstance(element, AliasedReturnsRows):
+    while isinstance(element, AliasedReturnsRows | FromGrouping):
         element = element.element
+    if isinstance(element, Join):
+        raise UnscopedStatementError("the statement gives a join a name, in which a table could hide; name its sides")
     return element if isinstance(element, sa.Table) else None
 
 

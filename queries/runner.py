@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import logging
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import psycopg
 import sqlalchemy as sa
 from cachetools import LRUCache, TTLCache
 
@@ -24,9 +26,11 @@ from queries.cache import ResultCache
 from queries.database import Database
 from queries.entry import Entry
 from queries.errors import (
+    ArgumentError,
     DatabaseUnavailableError,
     MappingError,
     NotFoundError,
+    PeriodError,
     PermissionDeniedError,
     ReaderGoneError,
     TooManyRowsError,
@@ -40,6 +44,8 @@ from queries.query import Outcome, Query, Result, Timings
 from queries.scope import Scope
 from queries.settings import Settings
 from queries.shallow import shallow_copy
+
+log = logging.getLogger(__name__)
 
 FAILURE_MEMORY_S = 2.0
 # A database that sleeps or restarts is asked again once, after this.
@@ -99,7 +105,10 @@ class Runner:
         # Twice the connections: a thread may wait for another process's answer without holding a connection.
         self._executor = ThreadPoolExecutor(2 * self.settings.pool_size, thread_name_prefix="query")
         self._flights: dict[str, Flight] = {}
-        self._newest: LRUCache[str, Query] = LRUCache(_SERIES_KEPT)
+        # Every flight that has not landed; of two for one question, `_flights` holds the one that may be joined.
+        self._in_air: set[Flight] = set()
+        # Of a series, the key and the moment of its newest answer; not the question, which holds its tenants.
+        self._newest: LRUCache[str, tuple[str, datetime]] = LRUCache(_SERIES_KEPT)
         self._failures: TTLCache[str, UsageDashboardError] = TTLCache(1_000, FAILURE_MEMORY_S)
         self._lock = threading.Lock()
         self._closing = threading.Event()
@@ -115,8 +124,11 @@ class Runner:
         return Answers(self, context, {name: self._start(query, context) for name, query in queries.items()})
 
     def close(self) -> None:
+        """Cancel what runs, and tell all who wait; the process can end without waiting for a statement."""
         self._closing.set()
         self._executor.shutdown(wait=False, cancel_futures=True)
+        for flight in self._flights_in_air():
+            flight.abandon()
 
     # ---- starting: the cache, or a flight
 
@@ -125,16 +137,16 @@ class Runner:
         if not context.scope.covers(query.scope):
             pending.error = NotFoundError("no such tenant, or it is not one of yours; choose one from the list")
             return pending
-        if not context.refresh and self._from_process(pending):
+        if not context.refresh and self._from_process(pending, context):
             return pending
         failure = self._remembered_failure(query.key)
         if failure is not None and not context.refresh:
             pending.error = failure
             return pending
-        pending.flight, pending.own_flight = self._join_flight(query, context.reader, refresh=context.refresh)
+        pending.flight, pending.own_flight = self._join_flight(query, context)
         return pending
 
-    def _from_process(self, pending: _Pending) -> bool:
+    def _from_process(self, pending: _Pending, context: Context) -> bool:
         query = pending.query
         entry = self.cache.local(query.key)
         outcome: Outcome = "hit"
@@ -147,8 +159,10 @@ class Runner:
         if outcome == "stale":
             if not self._may_stand_in(entry, query):
                 return False
-            self._join_flight(query, None, refresh=False)
-        pending.landed = Landed(entry, outcome, _ms_since(pending.started))
+            # What has just failed is not tried again at once by each who is content with the older answer.
+            if self._remembered_failure(query.key) is None:
+                self._join_flight(query, dataclasses.replace(context, reader=None, refresh=False), background=True)
+        pending.landed = Landed(entry, outcome, Timings(cache_ms=_ms_since(pending.started)))
         return True
 
     def _of_a_moment_ago(self, query: Query) -> Entry | None:
@@ -156,76 +170,122 @@ class Runner:
         An answer for another time altogether is another answer, not an older one."""
         with self._lock:
             earlier = self._newest.get(query.series)
-        if earlier is None or earlier.moment is None or query.moment is None:
+        if earlier is None or query.moment is None:
             return None
-        apart_s = (query.moment - earlier.moment).total_seconds()
+        key, moment = earlier
         within_s = self._ttl_s(query) + self.settings.cache_stale_s
-        return self.cache.local(earlier.key) if 0 < apart_s <= within_s else None
+        return self.cache.local(key) if 0 < (query.moment - moment).total_seconds() <= within_s else None
 
-    def _join_flight(self, query: Query, reader: Reader | None, *, refresh: bool) -> tuple[Flight, bool]:
-        """The flight of this question, and whether it was started here."""
+    def _join_flight(self, query: Query, context: Context, *, background: bool = False) -> tuple[Flight, bool]:
+        """The flight of this question, and whether it was started here. Who wants it past the caches does not join one
+        that may bring what a cache has."""
         with self._lock:
             flight = self._flights.get(query.key)
-            if flight is not None and flight.join(reader):
+            if flight is not None and (flight.refresh or not context.refresh) and flight.join(context.reader):
                 return flight, False
-            flight = Flight(wanted_anyway=reader is None)
-            flight.join(reader)
+            flight = Flight(background=background, refresh=context.refresh)
+            flight.join(context.reader)
             self._flights[query.key] = flight
-        self._executor.submit(self._fly, query, flight, refresh)
+            self._in_air.add(flight)
+        try:
+            work = self._executor.submit(self._fly, query, flight, context)
+        except RuntimeError as error:  # shut down, or the system gives no more threads
+            log.warning("a query cannot be started: %s", error)
+            self._ground(query, flight)
+        else:
+            work.add_done_callback(lambda done: self._ground(query, flight) if done.cancelled() else None)
         return flight, True
+
+    def _ground(self, query: Query, flight: Flight) -> None:
+        """It will not fly: tell those who wait."""
+        self._end(query, flight)
+        flight.future.set_exception(
+            DatabaseUnavailableError("the dashboard is stopping or out of threads; open the page again in a moment")
+        )
 
     # ---- in the air
 
-    def _fly(self, query: Query, flight: Flight, refresh: bool) -> None:
+    def _fly(self, query: Query, flight: Flight, context: Context) -> None:
         try:
-            landed = self._land(query, flight, refresh)
+            landed = self._land(query, flight)
+            if landed.outcome == "miss":
+                # Here and not by the reader, who may have left: each execution is recorded once.
+                self._record(query, landed.entry, "miss", landed.timings, context)
         except BaseException as error:  # noqa: BLE001 - whatever it is, those who wait must hear of it
-            ours = translated(error, timeout_s=self.settings.statement_timeout_s)
             self._end(query, flight)
-            if not isinstance(ours, ReaderGoneError):
-                with self._lock:
-                    self._failures[query.key] = ours
-            flight.future.set_exception(ours)
+            flight.future.set_exception(self._failed(query, flight, context, error))
             return
         with self._lock:
             self._failures.pop(query.key, None)
             newest = self._newest.get(query.series)
-            if newest is None or newest.moment is None or query.moment is None or newest.moment <= query.moment:
-                self._newest[query.series] = query
+            if query.moment is not None and (newest is None or newest[1] <= query.moment):
+                self._newest[query.series] = query.key, query.moment
         self._end(query, flight)
         flight.future.set_result(landed)
 
-    def _land(self, query: Query, flight: Flight, refresh: bool) -> Landed:
-        started = time.perf_counter()
-        asked_at = utc_now()
-        if not refresh:
+    def _failed(self, query: Query, flight: Flight, context: Context, error: BaseException) -> UsageDashboardError:
+        """The failure in our words; remembered for a moment, and logged under its reference."""
+        ours = translated(error, timeout_s=self.settings.statement_timeout_s)
+        if isinstance(ours, ReaderGoneError):
+            return ours
+        with self._lock:
+            self._failures[query.key] = ours.again()
+        _log_failure(query, ours)
+        if flight.background:
+            self._record_failure(query, ours, Timings(wait_ms=_ms_since(flight.began)), context)
+        return ours
+
+    def _land(self, query: Query, flight: Flight) -> Landed:
+        queued_ms = _ms_since(flight.began)
+        asked_at, clock = utc_now(), _Clock()
+        flight.check_wanted()
+        if not flight.refresh:
             entry = self.cache.shared(query.key)
             if entry is not None and self._fresh(entry, query):
-                return Landed(entry, "hit", _ms_since(started))
+                return Landed(entry, "hit", Timings(wait_ms=queued_ms, cache_ms=clock.lap_ms()))
+        looking_ms = clock.lap_ms()
+        locking_ms = 0.0
+
+        def creator() -> Entry:
+            nonlocal locking_ms
+            locking_ms = clock.lap_ms()
+            created = self._execute_patiently(query, flight)
+            clock.lap_ms()
+            return created
+
         ttl = timedelta(seconds=self._ttl_s(query))
         entry, executed = self.cache.compute(
             query.key,
-            lambda: self._execute_patiently(query, flight),
+            creator,
             keep_s=self._ttl_s(query) + self.settings.cache_stale_s,
-            fresher_than=asked_at if refresh else asked_at - ttl,
+            fresher_than=asked_at if flight.refresh else asked_at - ttl,
             waiting=flight.check_wanted,
         )
-        return Landed(entry, "miss" if executed else "shared", _ms_since(started))
+        if not executed:
+            return Landed(entry, "shared", Timings(wait_ms=queued_ms + clock.lap_ms(), cache_ms=looking_ms))
+        timings = dataclasses.replace(
+            entry.timings,
+            wait_ms=queued_ms + locking_ms + entry.timings.wait_ms,
+            cache_ms=looking_ms + clock.lap_ms(),
+        )
+        return Landed(entry, "miss", timings)
 
     def _execute_patiently(self, query: Query, flight: Flight) -> Entry:
         """Once more after a pause when the database is asleep or restarting, or the catalog has changed."""
+        started = time.perf_counter()
         try:
-            return self._execute(query, flight)
-        except (DatabaseUnavailableError, MappingError, PermissionDeniedError):
-            self.database.forget_tables()
+            return self._execute(query, flight, waited_ms=0.0)
+        except (DatabaseUnavailableError, MappingError, PermissionDeniedError) as error:
+            if not isinstance(error, DatabaseUnavailableError):
+                self.database.forget_tables()
             if self._closing.wait(_RETRY_AFTER_S):
                 raise
             flight.check_wanted()
-            return self._execute(query, flight)
+            return self._execute(query, flight, waited_ms=_ms_since(started))
 
-    def _execute(self, query: Query, flight: Flight) -> Entry:
+    def _execute(self, query: Query, flight: Flight, waited_ms: float) -> Entry:
         try:
-            return self._executed(query, flight)
+            return self._executed(query, flight, waited_ms)
         except UsageDashboardError:
             raise
         except Exception as error:
@@ -233,7 +293,7 @@ class Runner:
                 raise ReaderGoneError("every reader left; the statement was cancelled") from error
             raise translated(error, timeout_s=self.settings.statement_timeout_s) from error
 
-    def _executed(self, query: Query, flight: Flight) -> Entry:
+    def _executed(self, query: Query, flight: Flight, waited_ms: float) -> Entry:
         clock = _Clock()
         row_limit = query.row_limit or self.settings.row_limit
         statement = query.statement(self.database.tables())
@@ -242,7 +302,7 @@ class Runner:
             statement = statement.limit(row_limit + 1)
         building_ms = clock.lap_ms()
         with self.database.reading(query.scope, self.settings.statement_timeout_s) as connection:
-            wait_ms = clock.lap_ms()
+            waited_ms += clock.lap_ms()
             computed_at = utc_now()
             driver_connection: Any = connection.connection.driver_connection
             flight.attach(driver_connection)
@@ -254,7 +314,7 @@ class Runner:
             finally:
                 flight.detach()
             fetch_ms = clock.lap_ms()
-            sql, parameters = _sent(answered)
+        waited_ms += clock.lap_ms()  # to end the transaction and give the connection back
         if len(rows) > row_limit:
             raise TooManyRowsError(
                 f"the answer has more than {row_limit:,} rows; choose a shorter period or fewer tenants,"
@@ -262,53 +322,55 @@ class Runner:
             )
         frame = frame_of(rows, [one[0] for one in described], [one[1] for one in described])
         frame = query.finish(frame) if query.finish is not None else frame
+        sql, parameters = _sent(answered)
+        entry = Entry.of(frame, computed_at=computed_at, sql=sql, parameters=masked(parameters), timings=Timings())
         frame_ms = building_ms + clock.lap_ms()
-        timings = Timings(wait_ms=wait_ms, database_ms=database_ms, fetch_ms=fetch_ms, frame_ms=frame_ms)
-        return Entry.of(frame, computed_at=computed_at, sql=sql, parameters=masked(parameters), timings=timings)
+        timings = Timings(wait_ms=waited_ms, database_ms=database_ms, fetch_ms=fetch_ms, frame_ms=frame_ms)
+        return dataclasses.replace(entry, timings=timings)
 
     def _end(self, query: Query, flight: Flight) -> None:
         with self._lock:
+            self._in_air.discard(flight)
             if self._flights.get(query.key) is flight:
                 del self._flights[query.key]
 
+    def _flights_in_air(self) -> list[Flight]:
+        with self._lock:
+            return list(self._in_air)
+
     def _watch(self) -> None:
         while not self._closing.wait(WATCH_S):
-            with self._lock:
-                flights = list(self._flights.values())
-            for flight in flights:
-                flight.abandon_if_unwanted()
+            for flight in self._flights_in_air():
+                try:
+                    flight.abandon_if_unwanted()
+                except Exception:  # one reader that cannot be asked must not end the watch over all others
+                    log.exception("a reader cannot be asked whether they are still there; taken to stay")
+                    flight.join(None)
 
     # ---- finishing: the result, and the record of it
 
     def _finish(self, pending: _Pending, context: Context) -> Result:
-        waited_ms = 0.0
+        query, waited_ms = pending.query, 0.0
         if pending.flight is not None:
             try:
                 pending.landed = pending.flight.wait(context.reader)
             except UsageDashboardError as error:
-                pending.error = error
+                pending.error = error.again()
             waited_ms = _ms_since(pending.started)
             pending.flight = None
+            if pending.landed is not None and not pending.own_flight:
+                joined: Outcome = "shared" if pending.landed.outcome == "miss" else pending.landed.outcome
+                pending.landed = Landed(pending.landed.entry, joined, Timings(wait_ms=waited_ms))
         if pending.error is not None:
-            self._record_failure(pending, context, waited_ms)
-            raise pending.error
+            if not isinstance(pending.error, ReaderGoneError):
+                self._record_failure(query, pending.error, Timings(wait_ms=waited_ms), context)
+            raise pending.error.again()
         assert pending.landed is not None, "a question was started neither from a cache nor in the air"
-        result = self._result(pending, pending.landed, waited_ms)
-        self.monitor.record(_execution(result, context, slow=self._is_slow(result)))
-        return result
-
-    def _result(self, pending: _Pending, landed: Landed, waited_ms: float) -> Result:
-        entry, outcome = landed.entry, landed.outcome
-        if outcome == "miss" and pending.own_flight:
-            computed = entry.timings
-            spent_ms = computed.wait_ms + computed.database_ms + computed.fetch_ms + computed.frame_ms
-            timings = dataclasses.replace(computed, cache_ms=max(0.0, landed.cache_ms - spent_ms))
-        elif outcome in ("miss", "shared"):
-            outcome, timings = "shared", Timings(wait_ms=waited_ms)
-        else:
-            timings = Timings(cache_ms=landed.cache_ms)
+        entry, outcome, timings = pending.landed.entry, pending.landed.outcome, pending.landed.timings
+        if outcome != "miss":
+            self._record(query, entry, outcome, timings, context)
         return Result(
-            query=pending.query,
+            query=query,
             frame=shallow_copy(entry.frame),
             as_of=entry.computed_at,
             outcome=outcome,
@@ -318,14 +380,26 @@ class Runner:
             parameters=entry.parameters,
         )
 
-    def _is_slow(self, result: Result) -> bool:
-        return result.outcome == "miss" and self.monitor.is_slow(result.timings)
+    def _record(self, query: Query, entry: Entry, outcome: Outcome, timings: Timings, context: Context) -> None:
+        self.monitor.record(
+            Execution(
+                at=utc_now(),
+                query=query.name,
+                fingerprint=fingerprint(entry.sql),
+                parameters=entry.parameters,
+                parameters_hash=_hash(query.key),
+                scope_digest=query.scope.digest,
+                page=context.page,
+                run_id=context.run_id,
+                role=context.role,
+                outcome=outcome,
+                timings=timings,
+                rows=len(entry.frame),
+                slow=outcome == "miss" and self.monitor.is_slow(timings),
+            )
+        )
 
-    def _record_failure(self, pending: _Pending, context: Context, waited_ms: float) -> None:
-        error = pending.error
-        if error is None or isinstance(error, ReaderGoneError):
-            return
-        query = pending.query
+    def _record_failure(self, query: Query, error: UsageDashboardError, timings: Timings, context: Context) -> None:
         self.monitor.record(
             Execution(
                 at=utc_now(),
@@ -338,7 +412,7 @@ class Runner:
                 run_id=context.run_id,
                 role=context.role,
                 outcome="error",
-                timings=Timings(wait_ms=waited_ms),
+                timings=timings,
                 rows=None,
                 slow=False,
                 error=f"{type(error).__name__}: {error.message}",
@@ -374,23 +448,15 @@ class _Clock:
         return lap
 
 
-def _execution(result: Result, context: Context, *, slow: bool) -> Execution:
-    query = result.query
-    return Execution(
-        at=utc_now(),
-        query=query.name,
-        fingerprint=fingerprint(result.sql),
-        parameters=result.parameters,
-        parameters_hash=_hash(query.key),
-        scope_digest=query.scope.digest,
-        page=context.page,
-        run_id=context.run_id,
-        role=context.role,
-        outcome=result.outcome,
-        timings=result.timings,
-        rows=result.rows,
-        slow=slow,
-    )
+def _log_failure(query: Query, error: UsageDashboardError) -> None:
+    cause = error.__cause__
+    if cause is not None and not isinstance(cause, sa.exc.SQLAlchemyError | psycopg.Error):
+        # A defect of ours, of which the page says no more than its kind.
+        log.error("query %s failed, reference %s", query.name, error.reference, exc_info=cause)
+    elif isinstance(error, ArgumentError | PeriodError | NotFoundError):
+        log.info("query %s was refused: %s (reference %s)", query.name, error.message, error.reference)
+    else:
+        log.warning("query %s failed: %s (reference %s)", query.name, error.message, error.reference)
 
 
 def _hash(key: str) -> str:

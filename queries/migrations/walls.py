@@ -2,7 +2,7 @@
 
 Each is a security-barrier view in our schema over the mapped columns of one table, bound to the tenants that the
 transaction names in a setting of its own. A transaction that names none sees nothing. The application's tables stay as
-they are. The comment on a view is the digest of the mapping that it was made for.
+they are. The comment on a view says for which mapping it was made.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy.sql.compiler import IdentifierPreparer
 
-from queries.database import ALL_TENANTS, TENANTS_SETTING
+from queries.database import ALL_TENANTS, TENANTS_SETTING, wall_comment
 from queries.mapping import Mapping, TableMapping
 from queries.tables import OUR_SCHEMA, reflected_tables, wall_name
 
@@ -24,9 +24,16 @@ def raise_walls(connection: sa.Connection, mapping: Mapping, reader_role: str) -
     quote = connection.dialect.identifier_preparer
     for logical, one in mapping.tables.items():
         tenant_type = tables[logical].c.tenant_id.type.compile(connection.dialect)
-        _renew(connection, quote, logical, one, tenant_type, mapping.digest)
+        _renew(connection, quote, logical, one, tenant_type, wall_comment(mapping))
     if connection.scalar(sa.text("SELECT to_regrole(:role)"), {"role": quote.quote(reader_role)}) is not None:
         _give(connection, quote, mapping, reader_role)
+
+
+def take_down(connection: sa.Connection, mapping: Mapping) -> None:
+    """Drop the views: PostgreSQL refuses to drop or retype a column of a table while a view shows it."""
+    quote = connection.dialect.identifier_preparer
+    for logical in mapping.tables:
+        connection.exec_driver_sql(f"DROP VIEW IF EXISTS {quote.quote(OUR_SCHEMA)}.{quote.quote(wall_name(logical))}")
 
 
 def _renew(
@@ -35,11 +42,11 @@ def _renew(
     logical: str,
     one: TableMapping,
     tenant_type: str,
-    digest: str,
+    comment: str,
 ) -> None:
     view = f"{quote.quote(OUR_SCHEMA)}.{quote.quote(wall_name(logical))}"
     described = connection.scalar(sa.text("SELECT obj_description(to_regclass(:view), 'pg_class')"), {"view": view})
-    if described == digest:
+    if described == comment:
         return
     physical = list(dict.fromkeys(one.columns.values()))
     tenant = quote.quote(one.columns["tenant_id"])
@@ -51,7 +58,7 @@ def _renew(
         f" WHERE (SELECT {_SETTING}) = '{ALL_TENANTS}'"
         f" OR {tenant} IN (SELECT unnest(NULLIF({_SETTING}, '{ALL_TENANTS}')::text[])::{tenant_type})"
     )
-    for command in (f"DROP VIEW IF EXISTS {view}", statement, f"COMMENT ON VIEW {view} IS '{digest}'"):
+    for command in (f"DROP VIEW IF EXISTS {view}", statement, f"COMMENT ON VIEW {view} IS '{comment}'"):
         connection.exec_driver_sql(command)
 
 

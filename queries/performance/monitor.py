@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 import pglast
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Histogram
 from prometheus_client.core import GaugeMetricFamily
 
 from queries.query import Outcome, Timings
@@ -56,15 +56,16 @@ class Monitor:
         self.registry = CollectorRegistry()
         self._ring: deque[Execution] = deque(maxlen=ring_rows)
         self._sinks: list[Callable[[Execution], None]] = []
-        self._children: dict[tuple[str, str], tuple[Any, Any]] = {}
+        self._children: dict[tuple[str, str], tuple[Histogram, Histogram]] = {}
         self._lock = threading.Lock()
-        self._answers = Counter(
-            "usage_dashboard_answers",
-            "Questions answered, by name and cache outcome.",
+        self._answers = Histogram(
+            "usage_dashboard_answer_seconds",
+            "Time that a question took until it was answered, by name and cache outcome.",
             ["query", "outcome"],
+            buckets=_BUCKETS_S,
             registry=self.registry,
         )
-        self._seconds = Histogram(
+        self._database = Histogram(
             "usage_dashboard_database_seconds",
             "Time in the database of questions that were run, by name.",
             ["query"],
@@ -85,14 +86,16 @@ class Monitor:
     def record(self, execution: Execution) -> None:
         """Keep it, count it, hand it to the sinks. Costs microseconds and never raises on a full log."""
         self._ring.append(execution)
-        answers, seconds = self._counters(execution.query, execution.outcome)
-        answers.inc()
+        answer, database = self._histograms(execution.query, execution.outcome)
+        timings = execution.timings
+        in_database_ms = timings.database_ms + timings.fetch_ms
+        answer.observe((timings.wait_ms + in_database_ms + timings.frame_ms + timings.cache_ms) / 1000)
         if execution.outcome == "miss":
-            seconds.observe((execution.timings.database_ms + execution.timings.fetch_ms) / 1000)
+            database.observe(in_database_ms / 1000)
         if execution.slow:
             log.warning(
                 "slow query %s: %.0f ms in the database, %s rows, page %s",
-                execution.query, execution.timings.database_ms, execution.rows, execution.page,
+                execution.query, in_database_ms, execution.rows, execution.page,
             )  # fmt: skip
         for sink in self._sinks:
             sink(execution)
@@ -101,11 +104,11 @@ class Monitor:
         """The newest executions, oldest first."""
         return list(self._ring)
 
-    def _counters(self, query: str, outcome: Outcome) -> tuple[Any, Any]:
+    def _histograms(self, query: str, outcome: Outcome) -> tuple[Histogram, Histogram]:
         found = self._children.get((query, outcome))
         if found is None:
             with self._lock:
-                found = (self._answers.labels(query, outcome), self._seconds.labels(query))
+                found = (self._answers.labels(query, outcome), self._database.labels(query))
                 self._children[query, outcome] = found
         return found
 

@@ -69,6 +69,9 @@ class QueryLog:
             batch = batch or self._next_batch()
             try:
                 self._write(batch)
+            except (sa.exc.DataError, ValueError) as error:
+                log.warning("the query log refuses a record (%s); it is dropped", type(error).__name__)
+                self._write_singly(batch)
             except sa.exc.SQLAlchemyError as error:
                 if not warned:
                     log.warning("the query log cannot be written (%s); records wait in memory", type(error).__name__)
@@ -78,6 +81,14 @@ class QueryLog:
                     return
                 continue
             warned, batch = False, []
+
+    def _write_singly(self, batch: list[Execution]) -> None:
+        """All that can be stored. What PostgreSQL will never take must not hold up what comes after it."""
+        for one in batch:
+            try:
+                self._write([one])
+            except (sa.exc.SQLAlchemyError, ValueError):
+                self.dropped += 1
 
     def _next_batch(self) -> list[Execution]:
         batch: list[Execution] = []

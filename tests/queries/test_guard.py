@@ -13,7 +13,7 @@ from queries.scope import Scope
 from queries.tables import default_tables, facts
 
 TABLES = default_tables()
-G, O = facts(TABLES), TABLES.organization  # noqa: E741 - a table each
+G, O, I = facts(TABLES), TABLES.organization, TABLES.image  # noqa: E741 - a table each
 SCOPE = Scope.of(["a", "b"])
 ALIAS = G.alias()
 HELD_G, HELD_O = SCOPE.predicate(G.c.tenant_id), SCOPE.predicate(O.c.tenant_id)
@@ -37,6 +37,11 @@ HELD: dict[str, Callable[[], Any]] = {
     "the ON of an outer join, for its inner side": lambda: (
         sa.select(O.c.name).select_from(O.outerjoin(G, sa.and_(JOINED, HELD_G))).where(HELD_O)
     ),
+    "a join on the right of a join": lambda: (
+        sa.select(O.c.name).select_from(O.join(G.join(I, SCOPE.predicate(I.c.tenant_id)), JOINED)).where(HELD_O, HELD_G)
+    ),
+    "an operator of symbols": lambda: sa.select(O.c.name.op("<->")("x")).where(HELD_O),
+    "a field of a time": lambda: sa.select(sa.extract("epoch", O.c.created_at)).where(HELD_O),
     "a union": lambda: sa.union_all(sa.select(O.c.name).where(HELD_O), sa.select(G.c.id).where(HELD_G)),
     "an EXISTS": lambda: sa.select(O.c.name).where(HELD_O, sa.exists(sa.select(1).select_from(G).where(HELD_G))),
     "no table": lambda: sa.select(sa.func.now()),
@@ -60,6 +65,15 @@ LEAKS: dict[str, Callable[[], Any]] = {
         O.outerjoin(G, sa.and_(JOINED, HELD_G, HELD_O))
     ),
     "the ON of a full join": lambda: sa.select(O.c.name).select_from(O.join(G, sa.and_(HELD_G, HELD_O), full=True)),
+    "a join on the right of a join": lambda: (
+        sa.select(O.c.name).select_from(O.join(G.join(I, I.c.generation_id == G.c.id), sa.true())).where(HELD_O)
+    ),
+    "the outer join on the right of a join": lambda: (
+        sa.select(O.c.name)
+        .select_from(O.join(G.outerjoin(I, sa.and_(I.c.generation_id == G.c.id, HELD_G)), sa.true()))
+        .where(HELD_O)
+    ),
+    "a join with a name": lambda: sa.select(sa.alias(O.join(G, sa.true()))),
     "one half of a union": lambda: sa.union_all(sa.select(O.c.name).where(HELD_O), sa.select(G.c.id)),
     "a lateral": lambda: sa.select(sa.select(G.c.id).lateral().c.id),
     "a sample": lambda: sa.select(sa.tablesample(G, 10).c.id),
@@ -75,6 +89,15 @@ HIDDEN: dict[str, Callable[[], Any]] = {
     "a literal column": lambda: sa.select(sa.literal_column('(SELECT count(*) FROM "Generation")')),
     "an unmapped table": lambda: sa.select(sa.table("Generation", sa.column("id"))),
     "a table of one's own making": lambda: sa.select(sa.Table("Generation", sa.MetaData(), sa.Column("id", sa.Text))),
+    "a prefix": lambda: sa.select(O.c.name).where(HELD_O).prefix_with('(SELECT prompt FROM "Generation"),'),
+    "a suffix": lambda: sa.select(O.c.name).where(HELD_O).suffix_with('UNION ALL SELECT prompt FROM "Generation"'),
+    "the suffix of a CTE": lambda: sa.select(sa.select(O.c.name).where(HELD_O).cte("x").suffix_with("CYCLE")),
+    "a hint": lambda: sa.select(O.c.name).where(HELD_O).with_statement_hint('UNION ALL SELECT 1 FROM "Generation"'),
+    "an operator": lambda: sa.select(O.c.name.op('|| (SELECT max(prompt) FROM "Generation") ||')("")).where(HELD_O),
+    "an operator that is a comment": lambda: sa.select(O.c.name.op("--")("")).where(HELD_O),
+    "a field of a time": lambda: sa.select(sa.extract('epoch FROM (SELECT 1 FROM "Generation")', O.c.created_at)),
+    "a function that runs text": lambda: sa.select(sa.func.query_to_xml('SELECT * FROM "Generation"', True, True, "")),
+    "a function that names tenants": lambda: sa.select(sa.func.set_config("usage_dashboard.tenants", "all", True)),
     "an update": lambda: sa.update(G).values(prompt="x"),
     "a deleting CTE": lambda: sa.select(sa.delete(G).returning(G.c.id).cte("gone")),
 }

@@ -71,6 +71,16 @@ def test_another_mapping_renews_the_walls_and_the_old_ones_are_not_used(
         connection.execute("SELECT prompt FROM usage_dashboard.app_generation")
 
 
+def test_the_application_can_drop_a_column_while_the_walls_are_down(owner_url: str, app_url: str) -> None:
+    with psycopg.connect(app_url) as connection, pytest.raises(psycopg.errors.DependentObjectsStillExist):
+        connection.execute('ALTER TABLE "Generation" DROP COLUMN prompt')
+    migrations.remove_walls(owner_url)
+    with psycopg.connect(app_url) as connection:
+        connection.execute('ALTER TABLE "Generation" ALTER COLUMN prompt TYPE varchar(500)')
+    migrations.upgrade(owner_url)
+    assert any(name == "app_generation" for _, name, _ in our_objects(owner_url))
+
+
 def test_the_reader_role_can_read_the_walls_and_write_nothing(reader_url: str, superuser_url: str) -> None:
     with psycopg.connect(superuser_url) as connection:
         granted = connection.execute(

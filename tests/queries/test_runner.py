@@ -1,5 +1,7 @@
 """The runner on a real database: one execution for many, answers that stand in, cancelling, and what goes wrong."""
 
+import logging
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -7,18 +9,22 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pandas as pd
 import psycopg
 import pytest
 import sqlalchemy as sa
 
 from dashboard.services import Services
+from queries import database
 from queries.errors import (
     DatabaseError,
+    DatabaseUnavailableError,
     NotFoundError,
     ReaderGoneError,
     StatementTimeoutError,
     TooManyRowsError,
     UnscopedStatementError,
+    UsageDashboardError,
 )
 from queries.query import Query
 from queries.runner import Context
@@ -357,3 +363,216 @@ def test_the_query_log_holds_what_was_asked(make_services: MakeServices, owner_u
         ).fetchall()
     head = ("test.counted", "tenants", "engineer", "r1")
     assert rows == [(*head, "miss", 1, True), (*head, "hit", 1, True), (*head, "hit", 1, True)]
+
+
+def test_a_reader_who_is_slow_to_ask_holds_nobody_up(make_services: MakeServices) -> None:
+    class Slow:
+        def gone(self) -> bool:
+            time.sleep(1.5)
+            return False
+
+    services = make_services()
+    services.runner.run_all({"q": sleeping(1)}, Context(Scope.all_tenants(), reader=Slow()))
+    time.sleep(0.5)
+    started = time.monotonic()
+    services.runner.run_all({"q": sleeping(1)}, ALL)
+    assert time.monotonic() - started < 0.5
+
+
+def test_a_reader_who_cannot_be_asked_ends_no_watch_over_the_others(
+    make_services: MakeServices, superuser_url: str
+) -> None:
+    class Broken:
+        def gone(self) -> bool:
+            raise RuntimeError
+
+    services, person = make_services(), Person()
+    services.runner.run_all({"q": sleeping(1, name="test.broken")}, Context(Scope.all_tenants(), reader=Broken()))
+    time.sleep(0.5)
+    services.runner.run_all({"q": sleeping(30)}, Context(Scope.all_tenants(), reader=person))
+    assert wait_until(lambda: active_statements(superuser_url, "pg_sleep") == 2, within_s=5)
+    person.left = True
+    assert wait_until(lambda: active_statements(superuser_url, "pg_sleep") == 0, within_s=3)
+
+
+def test_a_cancel_that_comes_before_the_statement_is_sent_again(make_services: MakeServices) -> None:
+    services, person, sent = make_services(), Person(), threading.Event()
+
+    @sa.event.listens_for(services.database.reader, "before_cursor_execute")
+    def _late(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
+        if "pg_sleep" in statement:
+            person.left = True
+            time.sleep(0.8)
+            sent.set()
+
+    services.runner.run_all({"q": sleeping(30)}, Context(Scope.all_tenants(), reader=person))
+    assert sent.wait(10)
+    assert wait_until(lambda: services.database.pool_use().in_use == 0, within_s=5)
+
+
+def test_a_refresh_does_not_take_what_was_read_before_it(make_services: MakeServices) -> None:
+    services = make_services()
+    services.runner.run_all({"q": sleeping(0.6)}, ALL)
+    time.sleep(0.3)
+    clicked = datetime.now(UTC)
+    assert services.runner.run(sleeping(0.6), Context(Scope.all_tenants(), refresh=True)).as_of >= clicked
+
+
+def test_what_runs_in_the_background_is_recorded_too(make_services: MakeServices) -> None:
+    services = make_services(cache_ttl_s=1.0, cache_stale_s=60, slow_query_ms=100)
+    query = sleeping(0.3)
+    services.runner.run(query, ALL)
+    time.sleep(1.05)
+    context = Context(Scope.all_tenants(), page="tenants")
+    services.runner.run(query, context)
+    assert wait_until(lambda: outcomes(services).count("miss") == 2, within_s=5)
+    newest = [one for one in services.monitor.recent() if one.outcome == "miss"][-1]
+    assert (newest.page, newest.slow, newest.timings.database_ms >= 300) == ("tenants", True, True)
+
+
+def test_an_execution_is_recorded_when_the_one_who_started_it_has_left(make_services: MakeServices) -> None:
+    services, leaving = make_services(), Person()
+    query = sleeping(0.8)
+    started = services.runner.run_all({"q": query}, Context(Scope.all_tenants(), reader=leaving))
+    staying = services.runner.run_all({"q": query}, ALL)
+    leaving.left = True
+    with pytest.raises(ReaderGoneError):
+        _ = started["q"]
+    assert staying["q"].outcome == "shared"
+    assert outcomes(services) == ["miss", "shared"]
+
+
+def test_a_background_failure_is_recorded_and_not_tried_again_at_once(make_services: MakeServices) -> None:
+    services = make_services(cache_ttl_s=1.0, cache_stale_s=60)
+    runs: list[int] = []
+
+    def build(tables: Tables) -> sa.Select[Any]:
+        runs.append(1)
+        number = sa.literal(1, sa.Integer)
+        return sa.select(number if len(runs) == 1 else (number / sa.func.length("")).label("n"))
+
+    query = Query("test.later", Scope.all_tenants(), {}, build, key="later", series="later")
+    services.runner.run(query, ALL)
+    time.sleep(1.05)
+    assert services.runner.run(query, ALL).outcome == "stale"
+    assert wait_until(lambda: "error" in outcomes(services), within_s=5)
+    assert [services.runner.run(query, ALL).outcome for _ in range(5)] == ["stale"] * 5
+    assert len(runs) == 2
+
+
+def test_a_defect_is_in_the_log_under_its_reference(
+    make_services: MakeServices, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(frame: pd.DataFrame) -> pd.DataFrame:
+        raise KeyError("a defect")
+
+    services = make_services()
+    with pytest.raises(DatabaseError, match="see the log") as failed:
+        services.runner.run(sleeping(0, finish=broken), ALL)
+    assert failed.value.reference in caplog.text
+    assert "a defect" in caplog.text
+
+
+def test_a_failure_that_is_remembered_holds_on_to_no_rows(make_services: MakeServices) -> None:
+    services = make_services()
+    query = plain_query("test.many", sa.select(sa.func.generate_series(1, 200).label("n")), row_limit=100)
+    references = set()
+    for _ in range(3):
+        with pytest.raises(TooManyRowsError) as failed:
+            services.runner.run(query, ALL)
+        references.add(failed.value.reference)
+    kept = services.runner._failures[query.key]
+    assert (kept.__traceback__, kept.__context__, kept.__cause__, len(references)) == (None, None, None, 1)
+
+
+def test_the_times_of_an_answer_are_where_they_were_spent(
+    make_services: MakeServices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(frame: pd.DataFrame) -> pd.DataFrame:
+        time.sleep(0.2)
+        return frame
+
+    services = make_services()
+    read, failures = services.database.tables, [DatabaseUnavailableError("asleep")]
+
+    def tables() -> Tables:
+        if failures:
+            raise failures.pop()
+        return read()
+
+    monkeypatch.setattr(services.database, "tables", tables)
+    started = time.monotonic()
+    times = services.runner.run(sleeping(0.3, finish=slow), ALL).timings
+    whole_ms = (time.monotonic() - started) * 1000
+    assert times.wait_ms >= 500, "the pause before the second try"
+    assert times.database_ms >= 300
+    assert times.frame_ms >= 200
+    assert times.cache_ms < 100
+    spent_ms = times.wait_ms + times.database_ms + times.fetch_ms + times.frame_ms + times.cache_ms
+    assert whole_ms - 300 < spent_ms <= whole_ms
+
+
+def test_a_question_that_queues_for_a_thread_says_that_it_waited(make_services: MakeServices) -> None:
+    services = make_services(pool_size=1)
+    answers = services.runner.run_all({str(n): sleeping(0.3, name=f"test.{n}") for n in range(4)}, ALL)
+    assert max(answers[name].timings.wait_ms for name in answers) >= 800
+
+
+def test_closing_tells_all_who_wait_and_cancels_what_runs(make_services: MakeServices, superuser_url: str) -> None:
+    services = make_services(pool_size=1)
+    answers = services.runner.run_all({str(n): sleeping(20, name=f"test.{n}") for n in range(4)}, ALL)
+    assert wait_until(lambda: active_statements(superuser_url, "pg_sleep") == 1, within_s=5)
+    started = time.monotonic()
+    services.runner.close()
+    for name in answers:
+        with pytest.raises(UsageDashboardError):
+            _ = answers[name]
+    with pytest.raises(DatabaseUnavailableError):
+        services.runner.run(sleeping(0, name="test.after"), ALL)
+    assert time.monotonic() - started < 5
+    assert wait_until(lambda: active_statements(superuser_url, "pg_sleep") == 0, within_s=2)
+
+
+def test_a_database_that_hangs_is_said_to_all_at_once(
+    make_services: MakeServices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "_CONNECT_TIMEOUT_S", 2)
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen(50)
+        services = make_services(
+            database_url=f"postgresql://nobody@127.0.0.1:{deaf.getsockname()[1]}/x", direct_url=None
+        )
+        started = time.monotonic()
+        answers = services.runner.run_all({str(n): sleeping(0, name=f"test.{n}") for n in range(8)}, ALL)
+        for name in answers:
+            with pytest.raises(DatabaseUnavailableError):
+                _ = answers[name]
+    assert time.monotonic() - started < 16, "one connecting after the other"
+
+
+def test_a_busy_pool_does_not_make_it_read_the_catalog_again(
+    make_services: MakeServices, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    services = make_services(pool_size=1, pool_wait_s=0.2)
+    services.runner.run(counted_generations(Scope.all_tenants()), ALL)
+    tables = services.database.tables()
+    running = services.runner.run_all({"q": sleeping(2)}, ALL)
+    time.sleep(0.2)
+    with caplog.at_level(logging.WARNING), pytest.raises(DatabaseUnavailableError, match="connection is busy"):
+        services.runner.run(sleeping(0, name="test.other"), ALL)
+    assert services.database.tables() is tables
+    assert running["q"].rows == 1
+
+
+def test_walls_that_become_another_mappings_are_not_used_any_more(
+    make_services: MakeServices, owner_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services = make_services()
+    assert services.database.tables().walled
+    assert services.database.notices == []
+    with psycopg.connect(owner_url) as connection:
+        connection.execute("COMMENT ON VIEW usage_dashboard.app_generation IS 'another'")
+    monkeypatch.setattr(database, "_WALL_CHECK_S", 0.0)
+    assert not services.database.tables().walled
+    assert any("another mapping" in one for one in services.database.notices)

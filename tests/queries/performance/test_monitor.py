@@ -43,8 +43,8 @@ def test_answers_are_counted_by_outcome_and_database_time_only_where_it_ran() ->
     for outcome in outcomes:
         monitor.record(execution(outcome, database_ms=30))
     text = generate_latest(monitor.registry).decode()
-    assert 'usage_dashboard_answers_total{outcome="hit",query="usage.totals"} 2.0' in text
-    assert 'usage_dashboard_answers_total{outcome="error",query="usage.totals"} 1.0' in text
+    assert 'usage_dashboard_answer_seconds_count{outcome="hit",query="usage.totals"} 2.0' in text
+    assert 'usage_dashboard_answer_seconds_count{outcome="error",query="usage.totals"} 1.0' in text
     assert 'usage_dashboard_database_seconds_count{query="usage.totals"} 1.0' in text
 
 

@@ -91,3 +91,15 @@ def test_it_waits_for_a_table_that_is_not_there_yet(
     log.stop(5)
     assert (logged(owner_url), log.dropped) == (1, 0)
     assert caplog.text.count("cannot be written") == 1, "one warning, not one a try"
+
+
+@pytest.mark.parametrize("poison", [{"parameters": {"a": "\x00"}}, {"page": "\x00"}, {"page": "\ud800"}])
+def test_a_record_that_cannot_be_stored_holds_up_no_other(
+    engine: sa.Engine, owner_url: str, poison: dict[str, Any]
+) -> None:
+    log = QueryLog(engine, keep_days=30)
+    for one in (execution(), replace(execution(), **poison), execution()):
+        log.add(one)
+    log.start()
+    log.stop(10)
+    assert (logged(owner_url), log.written, log.dropped) == (2, 2, 1)
