@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import streamlit as st
 
-from dashboard import figures, headline, listing, panels, places, tables, viewer, words
+from dashboard import address, figures, headline, listing, panels, places, tables, viewer, words
 from dashboard.board import Board, offer_newest, stop_with
 from queries.catalog import tenants
 from queries.errors import NotFoundError, UsageDashboardError
-from queries.period import Period, zone_info
+from queries.period import Period, local_date
 from queries.query import Result
 from queries.scope import Scope
 
 TENANT, SPLIT, GENERATIONS_PAGE = "tenant", "split", "generations_page"
 SPLITS = {"Type": "type", "User": "user", "Model": "model", "Status": "status"}
+# A burn rate is of so many complete days; beyond so many days to come it says nothing.
+_RATE_DAYS, _LONGEST_DAYS = 7, 365
+_DEFAULT_SPLIT = "Type"
 CHOICES = 500
 _ID_LENGTH = 200
 
@@ -71,15 +75,22 @@ def picker(board: Board, current: str | None) -> None:
         placeholder="Choose a tenant",
         key=f"{TENANT}_pick",
         on_change=_open_picked,
-        width=280,
+        width=240,
     )
 
 
 def choices(board: Board, scope: Scope) -> str:
-    """The row with another tenant and with what usage is split by."""
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+    """Another tenant, and what usage is split by, in the page's bar of filters."""
+    checks = {
+        SPLIT: address.one_of("split", list(SPLITS), f"usage is split by {_DEFAULT_SPLIT.lower()}"),
+        GENERATIONS_PAGE: listing.page_check,
+    }
+    wrong = address.complaints(checks)
+    with board.bar:
         picker(board, scope.ordered_ids[0])
-        return split_control()
+        split = split_control()
+    address.show(wrong)
+    return split
 
 
 def split_control() -> str:
@@ -87,22 +98,23 @@ def split_control() -> str:
     chosen = st.segmented_control(
         "Split usage by",
         list(SPLITS),
-        default="Type",
+        default=_DEFAULT_SPLIT,
         required=True,
         key=SPLIT,
         bind="query-params",
         persist_state="session",
+        on_change=address.forgive,
+        args=(SPLIT,),
     )
-    return SPLITS[chosen or "Type"]
+    return SPLITS[chosen or _DEFAULT_SPLIT]
 
 
-def headlines(board: Board, scope: Scope, now: Result, complete: Result, before: Result) -> None:
+def headlines(board: Board, scope: Scope, now: Result, days: Result, burn: Result) -> None:
     """The five figures; above them the empty state."""
-    figures_now = words.first_row(now.frame)
-    if not figures_now["generations"]:
+    totals = words.first_row(now.frame)
+    if not totals["generations"]:
         offer_newest(board, scope, "This tenant")
-    rows = [figures_now, words.first_row(complete.frame), words.first_row(before.frame)]
-    headline.show(headline.of_tenant(rows[0], rows[1], rows[2], board.period))
+    headline.show(headline.of_tenant(totals, days.frame, burn.frame, board.period))
 
 
 def usage(period: Period, split: str, now: Result, before: Result) -> None:
@@ -120,8 +132,8 @@ def burn(period: Period, result: Result) -> None:
     panels.chart(figures.burn_bars(result.frame, period), alt=alt, key="burn")
 
 
-def credits_left(period: Period, header: Result) -> None:
-    """Balance, what is reserved, and the renewal."""
+def credits_left(period: Period, header: Result, burned: Result) -> None:
+    """Balance, how long it lasts, what is reserved, and the renewal."""
     row = words.first_row(header.frame)
     posted, granted, in_flight = row["credits_left"], row["credits_per_period"], row["in_flight_credits"] or 0
     if posted is None:
@@ -133,7 +145,7 @@ def credits_left(period: Period, header: Result) -> None:
         st.progress(min(1.0, max(0.0, posted / granted)), text=text)
     else:
         st.markdown(text)
-    for line in _credit_lines(row, posted, in_flight, period):
+    for line in [*lasts(posted, burned.frame, period), *_credit_lines(row, posted, in_flight, period)]:
         st.markdown(words.plain(line))
 
 
@@ -175,9 +187,29 @@ def _credit_lines(row: dict[str, Any], posted: Any, in_flight: Any, period: Peri
     renews = words.utc(row["renews_at"])
     if renews is None:
         return [*lines, f"Plan: {plan}{status}; no renewal date is known"]
-    on = words.day(renews.astimezone(zone_info(period.zone)).date())
+    day, today = local_date(renews, period.zone), local_date(period.now, period.zone)
     verb = "renews" if renews > period.now else "was due for renewal"
-    return [*lines, f"Plan: {plan}{status}; {verb} on {on} ({words.days_left(renews, period.now)})"]
+    return [*lines, f"Plan: {plan}{status}; {verb} on {words.day(day)} ({words.days_left(day, today)})"]
+
+
+def lasts(posted: Any, burn: Any, period: Period) -> list[str]:
+    """How long the credits last at the burn rate; nothing for a period that does not hold the last 7 complete days."""
+    today = local_date(period.now, period.zone)
+    complete = headline.complete_days(burn, period)
+    if period.last_date < today or len(complete) < _RATE_DAYS:
+        return []
+    burned = int(complete["net_burn_credits"].tail(_RATE_DAYS).sum())
+    rate = f"the burn rate of the last {_RATE_DAYS} complete days ({words.amount(round(burned / _RATE_DAYS, 1))} a day)"
+    if posted <= 0:
+        return ["Already empty."]
+    if burned <= 0:
+        return [f"No burn in the last {_RATE_DAYS} complete days, so nothing says when they run out."]
+    days = int(posted * _RATE_DAYS // burned)
+    if days > _LONGEST_DAYS:
+        return [f"At {rate} that lasts for more than {_LONGEST_DAYS} days."]
+    if days < 1:
+        return [f"At {rate} that lasts for less than a day."]
+    return [f"At {rate} that lasts for {words.counted(days, 'day')}, to {words.day(today + timedelta(days=days))}."]
 
 
 def _open_picked() -> None:

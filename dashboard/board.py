@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 import streamlit as st
 
@@ -38,11 +38,15 @@ class Board:
     reader: SessionReader
     title_place: Any
     corner: Any
+    bar: Any
+    notice: Any
     answers: Answers | None = None
     filters: Filters | None = None
     _slots: list[_Slot] = field(default_factory=list)
     _seen: dict[str, Result] = field(default_factory=dict)
+    _asked: dict[str, Query] = field(default_factory=dict)
     _is_unavailable: bool = False
+    _kept_in_place_of: DatabaseUnavailableError | None = None
 
     @property
     def zone(self) -> str:
@@ -57,7 +61,7 @@ class Board:
         """The shared filters; a period that cannot be answered is said on the page, and the run ends."""
         default_zone = current().settings.reporting_zone
         try:
-            self.filters = filters.row(default_zone, self.page)
+            self.filters = filters.row(default_zone, self.page, self.bar)
         except UsageDashboardError as error:
             panels.failure(error, key="filters")
             st.button(
@@ -75,29 +79,47 @@ class Board:
 
     def ask(self, queries: Mapping[str, Query], *, scope: Scope | None = None) -> None:
         """Start all queries of the page side by side."""
+        self._asked = dict(queries)
         self.answers = current().runner.run_all(queries, self._context(scope))
 
     def answer(self, name: str) -> Result:
         """One answer; waits for it. Its own error is raised."""
         assert self.answers is not None, "ask() comes first"
-        result = self._seen[name] = self.answers[name]
+        answers = self.answers
+        result = self._seen[name] = self._or_kept(self._asked[name], lambda: answers[name])
         return result
 
     def run(self, query: Query) -> Result:
         """One more question, outside the page's set."""
-        return current().runner.run(query, self._context(None))
+        return self._or_kept(query, lambda: current().runner.run(query, self._context(None)))
+
+    def _or_kept(self, query: Query, read: Callable[[], Result]) -> Result:
+        """The answer; after Refresh, the one that the cache keeps rather than none while the database is away."""
+        try:
+            return read()
+        except DatabaseUnavailableError as error:
+            self._is_unavailable = True
+            if not self._refresh:
+                raise
+            kept = replace(self._context(query.scope), refresh=False)
+            try:
+                result = current().runner.run(query, kept)
+            except UsageDashboardError:
+                raise error from None
+            self._kept_in_place_of = error
+            return result
 
     def panel(
         self, title: str, names: Sequence[str], draw: Callable[..., None], *, height: int, place: Any = None
     ) -> None:
         """Hold the place of a panel that `fill` will draw from these answers. Panels that are given a column of a row
-        keep the height, so that both sides end together."""
+        are as high as the highest of them, so that all end together."""
+        tall: Literal["stretch", "content"] = "stretch" if place is not None else "content"
         is_first = self.page not in self.visit.pages_drawn
         with place if place is not None else st.container(gap=None):
             # On later runs the old figures stay, dimmed, until the new ones are there.
-            slot = st.skeleton(height + _PANEL_EXTRA_PX) if is_first else st.container()
-        fixed_px = height + _PANEL_EXTRA_PX if place is not None else None
-        self._slots.append(_Slot(title, tuple(names), draw, slot, is_first, fixed_px))
+            slot = st.skeleton(height + _PANEL_EXTRA_PX) if is_first else st.container(height=tall)
+        self._slots.append(_Slot(title, tuple(names), draw, slot, is_first, tall))
 
     def fill(self) -> None:
         """Draw the panels in order, each as soon as its answers are there; a failing one hides no other."""
@@ -108,7 +130,16 @@ class Board:
             results = list(self._seen.values())
             self.corner.caption(words.plain(panels.freshness(results, self.zone, datetime.now(UTC))))
         if self._is_unavailable:
-            panels.heal(self.visit.run_id)
+            with self.notice.container(gap="xsmall"):
+                if self._kept_in_place_of is not None:
+                    panels.kept(self._kept_in_place_of)
+                panels.heal(self.visit.run_id)
+            return
+        panels.renew(self.visit.run_id, [one for one in self._seen.values() if one.outcome == "stale"])
+
+    @property
+    def _refresh(self) -> bool:
+        return self.filters is not None and self.filters.refresh
 
     def _fill_slot(self, slot: _Slot, key: str) -> None:
         try:
@@ -116,10 +147,8 @@ class Board:
             error = None
         except UsageDashboardError as raised:
             results, error = [], raised
-            self._is_unavailable |= isinstance(raised, DatabaseUnavailableError)
-        height = slot.fixed_px if slot.fixed_px is not None else "content"
-        place = slot.place.container() if slot.is_skeleton else slot.place
-        with place, st.container(border=bool(slot.title), height=height):  # type: ignore[arg-type]  # int or "content"
+        place = slot.place.container(height=slot.height) if slot.is_skeleton else slot.place
+        with place, st.container(border=bool(slot.title), height=slot.height):
             if slot.title:
                 st.subheader(words.plain(slot.title), anchor=False)
             if error is not None:
@@ -140,7 +169,7 @@ class Board:
             page=self.page,
             run_id=self.visit.run_id,
             reader=self.reader,
-            refresh=self.filters is not None and self.filters.refresh,
+            refresh=self._refresh,
         )
 
 
@@ -151,7 +180,7 @@ class _Slot:
     draw: Callable[..., None]
     place: Any
     is_skeleton: bool
-    fixed_px: int | None
+    height: Literal["stretch", "content"]
 
 
 def open_board(page: str, title: str, question: str) -> Board:
@@ -166,7 +195,8 @@ def open_board(page: str, title: str, question: str) -> Board:
         who = viewers.viewer()
     except UsageDashboardError as error:
         stop_with(error, visit)
-    return Board(page, who, visit, reader, title_place, corner)
+    bar = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
+    return Board(page, who, visit, reader, title_place, corner, bar, notice=st.empty())
 
 
 def header(title: str, question: str) -> tuple[Any, Any]:

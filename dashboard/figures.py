@@ -29,6 +29,7 @@ HEIGHT_PX = 300
 SMALL_HEIGHT_PX = 240
 DIRECT_LABELS = 4
 _TICKS = 6
+_COUNTED_IN_ONES = 6
 # Smallest distance of two direct labels, as a share of the axis.
 _LABEL_GAP = 0.085
 
@@ -82,7 +83,7 @@ def usage_bars(frame: pd.DataFrame, period: Period, *, split: str, previous: pd.
     if previous is not None and not previous.empty:
         _add_previous(figure, previous, period, names)
     _name_series(figure, series, buckets)
-    return figure
+    return _with_whole_ticks(figure)
 
 
 def burn_bars(frame: pd.DataFrame, period: Period) -> go.Figure:
@@ -97,7 +98,7 @@ def burn_bars(frame: pd.DataFrame, period: Period) -> go.Figure:
     figure = _figure(period, buckets, labels_right=False)
     figure.add_bar(**_bar(Series("Net burn", HUES[0], net), buckets, names, hover))
     figure.update_layout(showlegend=False)
-    return figure
+    return _with_whole_ticks(figure)
 
 
 def series_of(frame: pd.DataFrame, buckets: Sequence[Bucket], *, split: str, measure: str) -> list[Series]:
@@ -232,6 +233,21 @@ def label_heights(series: Sequence[Series]) -> list[float]:
         below += value
     overflow = max(0.0, heights[-1] - 0.98) if heights else 0.0
     return [one - overflow for one in heights]
+
+
+def _with_whole_ticks(figure: go.Figure) -> go.Figure:
+    """Few generations or credits are counted in ones; an axis of nothing ends at 1 and not at a thousandth."""
+    stacks: Counter[Any] = Counter()
+    for trace in figure.data:
+        if trace.type == "bar":
+            stacks.update({name: value or 0 for name, value in zip(trace.x, trace.y, strict=True)})
+    lines = [value or 0 for trace in figure.data if trace.type == "scatter" for value in trace.y]
+    highest = max([*stacks.values(), *lines], default=0)
+    if highest <= _COUNTED_IN_ONES:
+        figure.update_yaxes(dtick=1)
+    if highest <= 0:
+        figure.update_yaxes(range=[0, 1])
+    return figure
 
 
 def _figure(period: Period, buckets: Sequence[Bucket], *, labels_right: bool) -> go.Figure:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
+from typing import Any
 
 import streamlit as st
 
@@ -59,12 +60,12 @@ PRESETS: Mapping[str, Callable[[date], tuple[date, date]]] = {
 }
 
 
-def row(default_zone: str, page: str) -> Filters:
-    """Draw the row and read it. PeriodError when what the URL or the row asks for cannot be answered."""
+def row(default_zone: str, page: str, bar: Any) -> Filters:
+    """Draw the filters into the page's bar and read them. PeriodError when what is asked for cannot be answered."""
     _carry_over(page)
     complaints = _complaints_of_url()
     now = floored(utc_now(), NOW_STEP_S)
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+    with bar:
         preset = st.selectbox(
             "Period",
             [*PRESETS, CUSTOM],
@@ -73,7 +74,7 @@ def row(default_zone: str, page: str) -> Filters:
             bind="query-params",
             persist_state="session",
             on_change=forgive,
-            width=170,
+            width=140,
         )
         zone = st.selectbox(
             "Time zone",
@@ -82,7 +83,7 @@ def row(default_zone: str, page: str) -> Filters:
             bind="query-params",
             persist_state="session",
             on_change=forgive,
-            width=190,
+            width=160,
             help="Days, weeks and months start at midnight of this zone.",
         )
         first, last = _custom_dates(now, zone) if preset == CUSTOM else PRESETS[preset](local_date(now, zone))
@@ -154,7 +155,7 @@ def _custom_dates(now: datetime, zone: str) -> tuple[date, date]:
             bind="query-params",
             persist_state="session",
             on_change=forgive,
-            width=165,
+            width=130,
         )
         for label, name in (("From", FROM), ("To", TO))
     )

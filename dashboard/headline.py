@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,9 +15,18 @@ from dashboard.words import Change
 from queries.period import Period
 
 Good = Literal["up", "down", "neither"]
-# Five fit beside the sidebar at 1440 pixels, two on a phone.
-WIDTH_PX = 186
+# Five fill a row beside the sidebar at 1440 pixels; two fit side by side on a phone.
+LARGEST_ROW, LEAST_WIDTH_PX = 5, 168
 NO_CHANGE = Change("", "none")
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What a figure without a line offers in its place: a button and what it does."""
+
+    label: str
+    help: str
+    do: Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,58 +42,85 @@ class Headline:
     note: str = ""
     good: Good = "neither"
     spark: Sequence[Any] = ()
+    action: Action | None = None
 
 
 def show(figures: Sequence[Headline]) -> None:
-    """At most five in a row; two by two on a phone."""
-    with st.container(horizontal=True, gap="small"):
+    """At most five, over the whole width; two by two on a phone."""
+    with st.grid(LARGEST_ROW, min_column_width=LEAST_WIDTH_PX):
         for one in figures:
-            st.metric(
-                one.label,
-                "–" if one.value == words.NOT_ENOUGH else one.value,
-                delta=_pill(one),
-                delta_color=_colour(one),
-                delta_arrow=one.change.direction if one.change.direction in ("up", "down") else "off",
-                delta_description=f"vs {one.against}" if one.change.text and one.against else None,
-                help=words.plain(_hover(one)),
-                border=True,
-                height="stretch",
-                width=WIDTH_PX,
-                chart_data=sparkline(one.spark) if len(one.spark) > 1 else None,
-                chart_type="area",
-            )
+            if one.action is None:
+                _metric(one, border=True)
+                continue
+            with st.container(border=True, height="stretch", gap="xsmall"):
+                _metric(one, border=False)
+                action = one.action
+                st.button(
+                    action.label,
+                    on_click=action.do,
+                    help=action.help,
+                    type="tertiary",
+                    icon=":material/sort:",
+                    key=f"do-{one.label}",
+                )
 
 
-def of_tenants(totals: Mapping[str, Any], days: Any, before: Any, period: Period) -> list[Headline]:
+def _metric(one: Headline, *, border: bool) -> None:
+    points = sparkline(one.spark)
+    st.metric(
+        one.label,
+        "–" if one.value == words.NOT_ENOUGH else one.value,
+        delta=_pill(one),
+        delta_color=_colour(one),
+        delta_arrow=one.change.direction if one.change.direction in ("up", "down") else "off",
+        delta_description=f"vs {one.against}" if one.change.text and one.against else None,
+        help=words.plain(_hover(one)),
+        border=border,
+        height="stretch" if border else "content",
+        chart_data=points if len(points) > 1 and any(points) else None,
+        chart_type="line",
+    )
+
+
+def of_tenants(
+    totals: Mapping[str, Any], days: Any, before: Any, period: Period, list_low: Callable[[], None]
+) -> list[Headline]:
     """The figures above the list of tenants: `tenants.portfolio_totals`, and `portfolio_daily` of the period's days and
     of those before. Sums and changes are of complete days where they are compared."""
     against = words.days_before(period)
-    complete = days[days["bucket_start"] < period.complete_days().end]
+    complete = complete_days(days, period)
+    now, compared, then = (_sums(one) for one in (days, complete, before))
+    active, active_before = totals["active_tenants_28d"], totals["active_tenants_prev_28d"]
     return [
         Headline(
             "Tenants active",
-            words.amount(totals["active_tenants_28d"]),
-            f"{words.exact(totals['active_tenants_28d'])} of {words.counted(totals['tenants'], 'tenant')} had at least"
-            " one successful generation in the last 28 complete days",
-            note=f"of {words.amount(totals['tenants'])}, last 28 days",
+            words.amount(active),
+            f"{words.exact(active)} of {words.counted(totals['tenants'], 'tenant')} had at least one successful"
+            f" generation in the last 28 complete days, {words.exact(active_before)} in the 28 before; the line: day by"
+            " day",
+            words.change(active, active_before),
+            "28 d before",
+            good="up",
+            spark=complete["active_tenants"].tolist(),
         ),
-        _summed("Generations", days, complete, before, "generations", against),
-        _summed("Credits burned", days, complete, before, "net_burn_credits", against),
-        success(totals, "succeeded_28d", "failed_28d", "last 28 days"),
+        _summed("Generations", "generations", now, compared, then, against, complete),
+        _summed("Credits burned", "net_burn_credits", now, compared, then, against, complete),
+        success(now, compared, then, against, complete),
         Headline(
             "Running low",
             words.amount(totals["running_low"]),
             "Tenants with fewer credits left than seven days at the burn rate of their last seven complete days",
             note="under 7 days of credits",
+            action=Action("Smallest balances first", "Sort the list by credits left", list_low),
         ),
     ]
 
 
-def of_tenant(
-    now: Mapping[str, Any], complete: Mapping[str, Any], before: Mapping[str, Any], period: Period
-) -> list[Headline]:
-    """The figures of one tenant: `usage.totals` of the period, of its complete days, and of as many days before."""
+def of_tenant(now: Mapping[str, Any], days: Any, burn: Any, period: Period) -> list[Headline]:
+    """The figures of one tenant: `usage.totals`, and per day `usage.daily` and `credits.burn_over_time`."""
     against = words.days_before(period)
+    compared, then = (_with_prefix(now, prefix) for prefix in ("complete_", "previous_"))
+    days, burn = complete_days(days, period), complete_days(burn, period)
     p95_reason = words.latency_reason("p95", now["latency_rows"])
     return [
         Headline(
@@ -92,60 +128,63 @@ def of_tenant(
             words.amount(now["generations"]),
             f"{words.counted(now['generations'], 'generation')}, {words.exact(now['cancelled'])} cancelled,"
             f" {words.exact(now['unfinished'])} unfinished, {words.exact(now['stuck'])} stuck for over 15 minutes",
-            words.change(complete["generations"], before["generations"]),
+            words.change(compared["generations"], then["generations"]),
             against,
+            spark=days["generations"].tolist(),
         ),
         Headline(
             "Credits burned",
             words.amount(now["net_burn_credits"]),
             f"Net: {words.exact(now['gross_burn_credits'])} charged, {words.exact(now['refunded_credits'])} refunded",
-            words.change(complete["net_burn_credits"], before["net_burn_credits"]),
+            words.change(compared["net_burn_credits"], then["net_burn_credits"]),
             against,
+            spark=burn["net_burn_credits"].tolist(),
         ),
-        success(now, "succeeded", "failed", against, complete, before),
+        success(now, compared, then, against, days),
         Headline(
             "Latency p95",
             words.duration(None if p95_reason else now["p95_ms"]),
-            p95_reason or f"p50 {words.duration(now['p50_ms'])}, from {words.exact(now['latency_rows'])} successful",
-            words.change(complete["p95_ms"], before["p95_ms"]),
+            p95_reason
+            or f"p50 {words.duration(now['p50_ms'])}, from {words.exact(now['latency_rows'])} successful generations;"
+            " the line: days with at least 20 of them",
+            words.change(compared["p95_ms"], then["p95_ms"]),
             against,
             good="down",
+            spark=_mostly_known(days["p95_ms"]),
         ),
         Headline(
             "Active users",
             words.amount(now["active_users"]),
-            "Users with at least one successful generation in this period",
-            words.change(complete["active_users"], before["active_users"]),
+            "Users with at least one successful generation in this period; the line: day by day",
+            words.change(compared["active_users"], then["active_users"]),
             against,
             good="up",
+            spark=days["active_users"].tolist(),
         ),
     ]
 
 
+def complete_days(days: Any, period: Period) -> Any:
+    """The rows of a frame by day that can be compared: without the day in progress."""
+    return days[days["bucket_start"] < period.complete_days().end]
+
+
 def success(
-    figures: Mapping[str, Any],
-    succeeded: str,
-    failed: str,
-    against: str,
-    complete: Mapping[str, Any] | None = None,
-    before: Mapping[str, Any] | None = None,
+    now: Mapping[str, Any], compared: Mapping[str, Any], then: Mapping[str, Any], against: str, days: Any
 ) -> Headline:
-    """Success rate; its interval under 200 ended generations, its change in points where two periods are given."""
-    rate = success_rate(figures[succeeded], figures[failed])
+    """Success rate with its change in points; under 200 ended generations its interval instead."""
+    rate, *rates = (success_rate(one["succeeded"], one["failed"]) for one in (now, compared, then))
     interval = words.rate_interval(rate)
-    detail = f"{words.exact(figures[succeeded])} succeeded, {words.exact(figures[failed])} failed"
-    if complete is None or before is None:
-        return Headline("Success rate", words.rate(rate), f"{detail}. {interval}".strip(), note=_note(rate) or against)
-    rates = [success_rate(one["succeeded"], one["failed"]) for one in (complete, before)]
-    change = words.change_points(*(one.value if one is not None else None for one in rates))
+    daily = [success_rate(a, b) for a, b in zip(days["succeeded"], days["failed"], strict=True)]
     return Headline(
         "Success rate",
         words.rate(rate),
-        f"{detail}. {interval}".strip(),
-        NO_CHANGE if interval else change,
+        f"{words.exact(now['succeeded'])} succeeded, {words.exact(now['failed'])} failed. {interval}".strip(),
+        NO_CHANGE if interval else words.change_points(*(one.value if one is not None else None for one in rates)),
         against,
         note=_note(rate),
         good="up",
+        spark=_mostly_known(one.value if one is not None else None for one in daily),
     )
 
 
@@ -154,18 +193,42 @@ def _note(rate: Rate | None) -> str:
     return "" if rate is None or rate.is_certain else f"{rate.low * 100:.0f} to {rate.high * 100:.0f} %"
 
 
-def _summed(label: str, days: Any, complete: Any, before: Any, column: str, against: str) -> Headline:
-    total, now, then = (int(frame[column].sum()) for frame in (days, complete, before))
-    detail = f"{words.exact(total)} in all; complete days: {words.exact(now)}, {against}: {words.exact(then)}"
-    return Headline(
-        label, words.amount(total), detail, words.change(now, then), against, spark=complete[column].tolist()
+def _mostly_known(values: Iterable[Any]) -> list[float]:
+    """The known ones of a share or a latency, where leaving out the others does not bend the line; else none."""
+    every = [words.known(one) for one in values]
+    found = [float(one) for one in every if one is not None]
+    return found if 2 * len(found) >= len(every) else []
+
+
+def _sums(days: Any) -> dict[str, int]:
+    return {one: int(days[one].sum()) for one in ("generations", "net_burn_credits", "succeeded", "failed")}
+
+
+def _with_prefix(row: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    return {name.removeprefix(prefix): value for name, value in row.items() if name.startswith(prefix)}
+
+
+def _summed(
+    label: str,
+    name: str,
+    now: Mapping[str, int],
+    compared: Mapping[str, int],
+    then: Mapping[str, int],
+    against: str,
+    days: Any,
+) -> Headline:
+    detail = (
+        f"{words.exact(now[name])} in all; complete days: {words.exact(compared[name])},"
+        f" {against}: {words.exact(then[name])}"
     )
+    change = words.change(compared[name], then[name])
+    return Headline(label, words.amount(now[name]), detail, change, against, spark=days[name].tolist())
 
 
 def _pill(one: Headline) -> str | None:
     if one.value == words.NOT_ENOUGH:
         return words.NOT_ENOUGH
-    return one.change.text or one.note or None
+    return one.change.text or one.note or "nothing before to compare"
 
 
 def _hover(one: Headline) -> str:

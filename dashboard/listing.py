@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import tables, words
+from dashboard import address, tables, words
 
 SEARCH, PLANS, SORT, ORDER, PAGE = "search", "plan", "sort", "order", "page"
 DESCENDING, ASCENDING = "Largest first", "Smallest first"
@@ -40,9 +40,10 @@ class Listing:
         return {"sort": self.sort, "descending": self.descending, "offset": offset, "limit": tables.PAGE_ROWS}
 
 
-def toolbar(plans: Sequence[str]) -> Listing:
-    """Search, plans, sort and direction; each change starts at page 1 again."""
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+def toolbar(plans: Sequence[str], bar: Any) -> Listing:
+    """Search, plans, sort and direction, in the page's bar of filters; each change starts at page 1 again."""
+    wrong = address.complaints(_checks(plans))
+    with bar:
         search = st.text_input(
             "Search tenants",
             key=SEARCH,
@@ -52,7 +53,7 @@ def toolbar(plans: Sequence[str]) -> Listing:
             placeholder="Part of a name",
             icon=":material/search:",
             max_chars=SEARCH_LENGTH,
-            width=220,
+            width=170,
         )
         chosen = st.multiselect(
             "Plans",
@@ -61,9 +62,10 @@ def toolbar(plans: Sequence[str]) -> Listing:
             key=PLANS,
             bind="query-params",
             persist_state="session",
-            on_change=first_page,
+            on_change=_chosen,
+            args=(PLANS,),
             placeholder="All plans",
-            width=240,
+            width=160,
         )
         sort = st.selectbox(
             "Sort by",
@@ -71,8 +73,9 @@ def toolbar(plans: Sequence[str]) -> Listing:
             key=SORT,
             bind="query-params",
             persist_state="session",
-            on_change=first_page,
-            width=150,
+            on_change=_chosen,
+            args=(SORT,),
+            width=140,
         )
         order = st.selectbox(
             "Order",
@@ -80,9 +83,11 @@ def toolbar(plans: Sequence[str]) -> Listing:
             key=ORDER,
             bind="query-params",
             persist_state="session",
-            on_change=first_page,
-            width=140,
+            on_change=_chosen,
+            args=(ORDER,),
+            width=135,
         )
+    address.show(wrong)
     text = (search or "").replace("\x00", "").strip()
     return Listing(text, tuple(chosen), tables.SORTS[sort], order == DESCENDING, page_number(PAGE))
 
@@ -93,19 +98,50 @@ def pager(total_rows: int, noun: str, key: str) -> None:
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.caption(tables.shown_rows(total_rows, min(page, pages), noun), width="content")
         if pages > 1:
-            st.pagination(pages, key=key, bind="query-params", width=_PAGER_PX)
+            st.pagination(pages, key=key, bind="query-params", width=_PAGER_PX, on_change=address.forgive, args=(key,))
 
 
 def page_number(key: str) -> int:
     """The page that is asked for, before the pager is drawn; 1 when the URL has something else there."""
-    asked = str(st.session_state.get(key) or st.query_params.get(key) or "1")
-    return int(asked) if asked.isascii() and asked.isdigit() and 1 <= int(asked[:9]) <= _LAST_PAGE else 1
+    return _page(str(st.session_state.get(key) or st.query_params.get(key) or "1")) or 1
+
+
+def page_check(asked: Sequence[str]) -> str:
+    """What is wrong with the page of the URL; one beyond the last is said beside the list."""
+    return "" if _page(asked[-1]) else "The link's page is not a number from 1 on; page 1 is shown."
 
 
 def first_page(key: str = PAGE) -> None:
     """Start again at the first page. A callback."""
+    address.forgive(key)
     if key in st.session_state:
         st.session_state[key] = 1
+
+
+def _chosen(name: str) -> None:
+    address.forgive(name)
+    first_page()
+
+
+def _page(asked: str) -> int | None:
+    return int(asked) if asked.isascii() and asked.isdigit() and 1 <= int(asked[:9]) <= _LAST_PAGE else None
+
+
+def _checks(plans: Sequence[str]) -> dict[str, address.Check]:
+    sorts, orders = list(tables.SORTS), [DESCENDING, ASCENDING]
+    return {
+        SORT: address.one_of("sort", sorts, f"the list is sorted by {sorts[0].lower()}"),
+        ORDER: address.one_of("order", orders, f"the list shows the {DESCENDING.lower()}"),
+        PLANS: address.one_of("plan", [plan_name(one) for one in plans], "tenants of other plans are shown"),
+        PAGE: page_check,
+    }
+
+
+def smallest_balances_first() -> None:
+    """Sort the list by credits left. A callback."""
+    st.session_state[SORT], st.session_state[ORDER] = "Credits left", ASCENDING
+    address.forgive(SORT, ORDER)
+    first_page()
 
 
 def plan_name(plan: str) -> str:

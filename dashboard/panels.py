@@ -23,6 +23,10 @@ from queries.errors import (
 from queries.query import Result, Timings
 
 RETRY_EVERY_S = 2.0
+# How often the page looks whether a newer answer is there, how many looks are enough, and how many times in a row the
+# page may then be drawn anew.
+RENEW_EVERY_S, RENEW_LOOKS, RENEW_TIMES = 1.0, 60, 3
+_RENEWED, _LOOKED = "renewed", "looked"
 # An answer younger than this needs no relative age beside its time.
 _YOUNG = timedelta(minutes=2)
 _CHART = {"displayModeBar": False, "responsive": True}
@@ -98,6 +102,42 @@ def heal(run_id: str) -> None:
             st.rerun()
 
     ask()
+
+
+def kept(error: UsageDashboardError) -> None:
+    """Refresh was asked for and the database is away: the figures are those that were kept."""
+    st.warning(
+        f"**No connection.** {words.plain(words.sentence(error.message))} The figures are the last ones kept; each"
+        f" panel says from when.\n\nReference `{error.reference}`",
+        icon=":material/cloud_off:",
+    )
+
+
+def renew(run_id: str, stale: Sequence[Result]) -> None:
+    """Draw the page anew, without a click, once the newer answers of these are there. It gives up after a minute, and
+    after three times in a row: what stays old then says so until the next click."""
+    times = st.session_state.pop(_RENEWED, 0)
+    if not stale or times >= RENEW_TIMES:
+        return
+
+    @st.fragment(run_every=RENEW_EVERY_S)
+    def look() -> None:
+        looked = st.session_state.get(_LOOKED, ("", 0))
+        looks = looked[1] + 1 if looked[0] == run_id else 0
+        st.session_state[_LOOKED] = (run_id, looks)
+        if looks == 0:
+            return  # the run of the page itself
+        if all(is_there(one) for one in stale) or looks >= RENEW_LOOKS:
+            st.session_state[_RENEWED] = RENEW_TIMES if looks >= RENEW_LOOKS else times + 1
+            st.rerun()
+
+    look()
+
+
+def is_there(result: Result) -> bool:
+    """Whether the cache has a newer answer than this one."""
+    entry = current().cache.local(result.query.key)
+    return entry is not None and entry.computed_at > result.as_of
 
 
 def no_permission(role_name: str, page_title: str) -> None:

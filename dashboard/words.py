@@ -244,12 +244,12 @@ def ago(instant: datetime, now: datetime) -> str:
     return f"{round(seconds / 3600)} h ago" if seconds < 172_800 else f"{int(seconds // 86_400)} days ago"
 
 
-def days_left(until: datetime, now: datetime) -> str:
-    """in 12 days, tomorrow, today, 3 days overdue; by started days."""
-    left = (until - now) / timedelta(days=1)
+def days_left(until: date, today: date) -> str:
+    """today, tomorrow, in 12 days, 3 days overdue; by local days."""
+    left = (until - today).days
     if left < 0:
-        return f"{counted(int(-left) + 1, 'day')} overdue"
-    return "in less than a day" if left < 1 else f"in {counted(int(left), 'day')}"
+        return f"{counted(-left, 'day')} overdue"
+    return ("today", "tomorrow")[left] if left < 2 else f"in {counted(left, 'day')}"
 
 
 def sentence(fact: str) -> str:

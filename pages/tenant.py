@@ -17,8 +17,7 @@ offset = (listing.page_number(account.GENERATIONS_PAGE) - 1) * tables.PAGE_ROWS
 page.ask(
     {
         "now": usage.totals(scope, period=period),
-        "complete": usage.totals(scope, period=period.complete_days()),
-        "before": usage.totals(scope, period=period.previous()),
+        "days": usage.daily(scope, period=days),
         "usage": usage.over_time(scope, period=period, split=split),
         "usage before": usage.over_time(scope, period=before, split="none"),
         "header": tenants.header(scope, now=period.now),
@@ -29,11 +28,11 @@ page.ask(
     }
 )
 
-page.panel("", ("now", "complete", "before"), partial(account.headlines, page, scope), height=120)
+page.panel("", ("now", "days", "burn"), partial(account.headlines, page, scope), height=140)
 page.panel("Generations", ("usage", "usage before"), partial(account.usage, period, split), height=300)
 left, right = st.columns(2)
 page.panel("Credits burned per day", ("burn",), partial(account.burn, days), height=300, place=left)
-page.panel("Credits left", ("header",), partial(account.credits_left, period), height=300, place=right)
+page.panel("Credits left", ("header", "burn"), partial(account.credits_left, days), height=300, place=right)
 left, right = st.columns(2)
 page.panel("By user", ("users",), partial(account.breakdown, "User", False), height=390, place=left)
 page.panel("By model", ("models",), partial(account.breakdown, "Model", False), height=390, place=right)

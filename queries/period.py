@@ -77,8 +77,7 @@ class Period:
     @classmethod
     def last_days(cls, days: int, *, zone: str, now: datetime, grain: Grain | None = None) -> Period:
         """The last complete local days and, on top, the day in progress."""
-        today = local_date(now, zone)
-        return cls.of_dates(today - timedelta(days=days), today, zone=zone, now=now, grain=grain)
+        return _last_days(days, zone, now, grain)
 
     @property
     def until(self) -> datetime:
@@ -163,6 +162,12 @@ def _span(first: date, last: date, zone: str) -> tuple[datetime, datetime, Grain
     asks for the same."""
     start, end = local_midnight(first, zone), local_midnight(last + timedelta(days=1), zone)
     return start, end, automatic_grain(start, end)
+
+
+@lru_cache(maxsize=256, typed=True)
+def _last_days(days: int, zone: str, now: datetime, grain: Grain | None) -> Period:
+    today = local_date(now, zone)
+    return Period.of_dates(today - timedelta(days=days), today, zone=zone, now=now, grain=grain)
 
 
 @lru_cache(maxsize=256)

@@ -94,6 +94,8 @@ class CatalogEntry:
 
 
 CATALOG: dict[str, CatalogEntry] = {}
+# Questions of one catalog function that are remembered, so that asking again makes nothing anew.
+QUERIES_KEPT = 512
 
 
 def catalog_query(
@@ -111,22 +113,31 @@ def catalog_query(
     def decorate(
         build: Callable[Concatenate[Tables, Scope, P], sa.Select[Any] | sa.CompoundSelect[Any]],
     ) -> Callable[Concatenate[Scope, P], Query]:
-        def ask(scope: Scope, /, *args: P.args, **kwargs: P.kwargs) -> Query:
-            if args:
-                raise TypeError(f"{name} takes its arguments by name")
-            key, series, moment = _keys(name, scope, kwargs)
+        def made(scope: Scope, /, **arguments: Any) -> Query:
+            key, series, moment = _keys(name, scope, arguments)
             return Query(
                 name=name,
                 scope=scope,
-                arguments=kwargs,
-                build=lambda tables: build(tables, scope, **kwargs),  # type: ignore[call-arg]  # args is empty
-                finish=None if finish is None else lambda frame: finish(frame, kwargs),
+                arguments=arguments,
+                build=lambda tables: build(tables, scope, **arguments),  # type: ignore[call-arg]  # by name only
+                finish=None if finish is None else lambda frame: finish(frame, arguments),
                 freshness=freshness,
                 row_limit=row_limit,
                 key=key,
                 series=series,
                 moment=moment,
             )
+
+        # Making a question costs as much as answering it from the cache. Typed, since 1 == True to a dictionary.
+        remembered = functools.lru_cache(maxsize=QUERIES_KEPT, typed=True)(made)
+
+        def ask(scope: Scope, /, *args: P.args, **kwargs: P.kwargs) -> Query:
+            if args:
+                raise TypeError(f"{name} takes its arguments by name")
+            try:
+                return remembered(scope, **kwargs)  # type: ignore[arg-type]  # what cannot be hashed is caught
+            except TypeError:
+                return made(scope, **kwargs)  # says which argument it is that cannot be part of a key
 
         if name in CATALOG:
             raise ValueError(f"two catalog functions are called {name}")

@@ -1,4 +1,4 @@
-"""Frames made complete: every bucket of the period, for every series, 0 where nothing happened."""
+"""Frames made complete: every bucket of the period, for every series, 0 where nothing happened (a percentile: null)."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from queries.period import Period, bucket_date
 PLACE = "place"
 ALL = "All"
 _SERIES = (PLACE, "series_id", "series")
+# What is unknown where nothing happened: a percentile of nothing is not 0.
+_UNKNOWN = ("p95_ms",)
 _INSTANT = pa.timestamp("us", "UTC")
 # The place of each row's series; null is "Other", which comes last.
 Places = list[int | None]
@@ -72,6 +74,8 @@ def _filled(table: pa.Table, period: Period, places: Places) -> pa.Table:
             columns[name] = pa.array(np.repeat(np.array(starts, dtype=object), len(wanted)), _INSTANT)
         elif name in _SERIES:
             columns[name] = column.take(pa.array(first_rows * len(starts), pa.int64()))
+        elif name in _UNKNOWN:
+            columns[name] = column.take(rows)
         else:
             columns[name] = column.take(rows).fill_null(pa.scalar(0).cast(column.type))
     return pa.table(columns)

@@ -9,10 +9,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from queries.catalog.sums import counted, is_burn, net_burn_credits, text
-from queries.period import local_date, local_midnight, zone_info
+from queries.catalog.sums import counted, is_burn, net_burn_credits, summed_again, text
+from queries.period import Period, local_date, local_midnight, zone_info
 from queries.scope import Scope
-from queries.tables import Tables, aware, between, facts, instant
+from queries.tables import Tables, aware, between, bucket, facts, instant, within
 
 BURN_DAYS = 28
 NO_PLAN = ""
@@ -83,6 +83,29 @@ def latency(tables: Tables, scope: Scope, days: Days, search: str, plans: tuple[
     if search or plans:
         statement = statement.where(rows.c.tenant_id.in_(matching_tenants(tables, scope, search, plans)))
     return statement
+
+
+def usage_by_bucket(tables: Tables, scope: Scope, period: Period, wanted: sa.Select[Any] | None) -> sa.Select[Any]:
+    """bucket_start, generations, succeeded, failed, active_tenants. Counted per tenant first, so that one pass tells
+    the active ones without sorting every row by its tenant."""
+    rows = facts(tables)
+    start = bucket(rows.c.created_at, period)
+    counts = [counted().label("generations")]
+    for status in ("succeeded", "failed"):
+        counts.append(counted(tables.has(rows.c.status, "generation_status", status)).label(status))
+    by_tenant = (
+        sa.select(start.label("bucket_start"), *counts)
+        .where(scope.predicate(rows.c.tenant_id), within(rows.c.created_at, period))
+        .group_by(start, rows.c.tenant_id)
+    )
+    if wanted is not None:
+        by_tenant = by_tenant.where(rows.c.tenant_id.in_(wanted))
+    counted_rows = by_tenant.cte("by_tenant")
+    return sa.select(
+        counted_rows.c.bucket_start,
+        *(summed_again(counted_rows.c[one.name]).label(one.name) for one in counts),
+        counted(counted_rows.c.succeeded > 0).label("active_tenants"),
+    ).group_by(counted_rows.c.bucket_start)
 
 
 def tenant_rows(
@@ -181,7 +204,12 @@ def _usage(tables: Tables, scope: Scope, days: Days, since_days: int) -> sa.CTE:
         sa.func.max(created).label("newest_at"),
     ]
     if since_days > 28:
-        columns.append(counted(days.within(created, 56, 28)).label("generations_prev_28d"))
+        before = days.within(created, 56, 28)
+        columns += [
+            counted(before).label("generations_prev_28d"),
+            counted(sa.and_(before, succeeded)).label("succeeded_prev_28d"),
+            counted(sa.and_(before, failed)).label("failed_prev_28d"),
+        ]
     return (
         sa.select(rows.c.tenant_id.label("key"), *columns)
         .where(scope.predicate(rows.c.tenant_id), between(created, days.before(since_days), days.now))

@@ -17,6 +17,7 @@ from queries.catalog.portfolio import (
     matching,
     matching_tenants,
     tenant_rows,
+    usage_by_bucket,
     with_subscription,
 )
 from queries.catalog.sums import counted, is_burn, net_burn_credits, summed, summed_again, text
@@ -96,9 +97,10 @@ def portfolio_totals(
     tables: Tables, scope: Scope, *, now: datetime, zone: str, search: str, plans: tuple[str, ...]
 ) -> sa.Select[Any]:
     """One row over the matching tenants: tenants, active_tenants_28d (at least one successful generation),
-    generations_28d, generations_prev_28d, burn_28d_credits, burn_prev_28d_credits, succeeded_28d, failed_28d,
-    credits_left (posted), running_low (less left than seven days at the burn rate of the last seven), p95_ms (of the
-    last 28 days; null under 20 successful generations)."""
+    generations_28d, burn_28d_credits, succeeded_28d, failed_28d, all in the last 28 complete days; the same in the 28
+    days before: active_tenants_prev_28d, generations_prev_28d, burn_prev_28d_credits, succeeded_prev_28d,
+    failed_prev_28d; credits_left (posted), running_low (less left than seven days at the burn rate of the last seven),
+    p95_ms (of the last 28 days; null under 20 successful generations)."""
     checked_search(search)
     days = Days(now, zone)
     rows = tenant_rows(tables, scope, days, search, plans, since_days=56).cte("rows")
@@ -110,12 +112,15 @@ def portfolio_totals(
         "burn_28d_credits",
         "burn_prev_28d_credits",
         "succeeded_28d",
+        "succeeded_prev_28d",
         "failed_28d",
+        "failed_prev_28d",
         "credits_left",
     )
     figures = [
         counted().label("tenants"),
         counted(rows.c.succeeded_28d > 0).label("active_tenants_28d"),
+        counted(rows.c.succeeded_prev_28d > 0).label("active_tenants_prev_28d"),
         *(summed_again(rows.c[one]).label(one) for one in sums),
         counted(is_low).label("running_low"),
         sa.select(took.c.p95_ms).scalar_subquery().label("p95_ms"),
@@ -127,29 +132,17 @@ def portfolio_totals(
 def portfolio_daily(
     tables: Tables, scope: Scope, *, period: Period, search: str, plans: tuple[str, ...]
 ) -> sa.Select[Any]:
-    """bucket_start, generations, net_burn_credits over the matching tenants; every bucket that has begun, in order."""
+    """bucket_start, generations, succeeded, failed, active_tenants (at least one successful generation in the bucket),
+    net_burn_credits, over the matching tenants; every bucket that has begun, in order."""
     checked_search(search)
-    rows, ledger = facts(tables), tables.credit_transaction
-    created, posted = bucket(rows.c.created_at, period), bucket(ledger.c.created_at, period)
-    usage = (
-        sa.select(created.label("bucket_start"), sa.func.count().label("generations"))
-        .where(scope.predicate(rows.c.tenant_id), within(rows.c.created_at, period))
-        .group_by(created)
-    )
-    burn = (
-        sa.select(posted.label("bucket_start"), net_burn_credits(tables).label("net_burn_credits"))
-        .where(scope.predicate(ledger.c.tenant_id), within(ledger.c.created_at, period), is_burn(tables))
-        .group_by(posted)
-    )
-    if search or plans:
-        usage = usage.where(rows.c.tenant_id.in_(matching_tenants(tables, scope, search, plans)))
-        burn = burn.where(ledger.c.tenant_id.in_(matching_tenants(tables, scope, search, plans)))
-    by_use, by_burn = usage.cte("usage"), burn.cte("burn")
+    wanted = matching_tenants(tables, scope, search, plans) if search or plans else None
+    usage = usage_by_bucket(tables, scope, period, wanted).cte("usage")
+    burn = _burn_by_bucket(tables, scope, period, wanted).cte("burn")
+    measures = [*usage.c, burn.c.net_burn_credits]
     return sa.select(
-        sa.func.coalesce(by_use.c.bucket_start, by_burn.c.bucket_start).label("bucket_start"),
-        sa.func.coalesce(by_use.c.generations, 0).label("generations"),
-        sa.func.coalesce(by_burn.c.net_burn_credits, 0).label("net_burn_credits"),
-    ).select_from(by_use.outerjoin(by_burn, by_use.c.bucket_start == by_burn.c.bucket_start, full=True))
+        sa.func.coalesce(usage.c.bucket_start, burn.c.bucket_start).label("bucket_start"),
+        *(sa.func.coalesce(one, 0).label(one.key) for one in measures if one.key != "bucket_start"),
+    ).select_from(usage.outerjoin(burn, usage.c.bucket_start == burn.c.bucket_start, full=True))
 
 
 @catalog_query("tenants.tenant_choices")
@@ -211,6 +204,17 @@ def header(tables: Tables, scope: Scope, *, now: datetime) -> sa.Select[Any]:
         .select_from(source.join(usage, sa.true()).join(used, sa.true()))
         .where(scope.predicate(tenant.c.tenant_id))
     )
+
+
+def _burn_by_bucket(tables: Tables, scope: Scope, period: Period, wanted: sa.Select[Any] | None) -> sa.Select[Any]:
+    ledger = tables.credit_transaction
+    posted = bucket(ledger.c.created_at, period)
+    burn = (
+        sa.select(posted.label("bucket_start"), net_burn_credits(tables).label("net_burn_credits"))
+        .where(scope.predicate(ledger.c.tenant_id), within(ledger.c.created_at, period), is_burn(tables))
+        .group_by(posted)
+    )
+    return burn if wanted is None else burn.where(ledger.c.tenant_id.in_(wanted))
 
 
 def _ratios(rows: sa.CTE) -> list[sa.ColumnElement[Any]]:

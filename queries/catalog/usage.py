@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from queries.catalog.arguments import checked_choice, checked_top
-from queries.catalog.gaps import every_bucket_and_series, without_place
+from queries.catalog.gaps import every_bucket, every_bucket_and_series, without_place
 from queries.catalog.series import SPLITS, labels, largest_series, usage_measures
 from queries.catalog.sums import burned_credits, counted, is_burn, net_burn_credits, refunded_credits, summed_again
 from queries.period import Period
@@ -72,18 +72,38 @@ def breakdown(tables: Tables, scope: Scope, *, period: Period, split: str, top: 
 def totals(tables: Tables, scope: Scope, *, period: Period) -> sa.Select[Any]:
     """One row: generations, succeeded, failed, cancelled, unfinished, stuck, active_users (at least one successful
     generation), p50_ms, p95_ms (null under 20 rows), p99_ms (null under 100), latency_rows, gross_burn_credits,
-    refunded_credits, net_burn_credits (ledger, when posted); and generations, succeeded, failed, net_burn_credits with
-    `complete_` for the period without the day in progress and with `previous_` for as many days before it.
+    refunded_credits, net_burn_credits (ledger, when posted); and generations, succeeded, failed, active_users, p95_ms,
+    net_burn_credits with `complete_` for the period without the day in progress and with `previous_` for as many days
+    before it.
     """
     usage = _usage_totals(tables, scope, period).cte("usage")
     latency = _latency(tables, scope, period).cte("latency")
     ledger = _ledger_totals(tables, scope, period).cte("ledger")
-    percentiles = [
-        sa.case((latency.c.latency_rows >= least, latency.c.percentiles[number])).label(f"p{share * 100:g}_ms")
-        for number, (share, least) in enumerate(zip(PERCENTILES, PERCENTILE_ROWS, strict=True), start=1)
-    ]
     source = usage.join(latency, sa.true()).join(ledger, sa.true())
-    return sa.select(*usage.c, *percentiles, latency.c.latency_rows, *ledger.c).select_from(source)
+    return sa.select(*usage.c, *_percentiles(latency), *ledger.c).select_from(source)
+
+
+@catalog_query("usage.daily", finish=every_bucket)
+def daily(tables: Tables, scope: Scope, *, period: Period) -> sa.Select[Any]:
+    """bucket_start, generations, succeeded, failed, active_users (at least one successful generation in the bucket),
+    p95_ms (of successful generations; null under 20 of them); every bucket that has begun, in order."""
+    rows = facts(tables)
+    start = bucket(rows.c.created_at, period)
+    is_success, is_failure = (tables.has(rows.c.status, "generation_status", one) for one in ("succeeded", "failed"))
+    p95 = sa.func.percentile_cont(0.95).within_group(rows.c.duration_ms).filter(is_success)
+    is_enough = counted(sa.and_(is_success, rows.c.duration_ms.is_not(None))) >= PERCENTILE_ROWS[1]
+    return (
+        sa.select(
+            start.label("bucket_start"),
+            counted().label("generations"),
+            counted(is_success).label("succeeded"),
+            counted(is_failure).label("failed"),
+            sa.func.count(rows.c.user_id.distinct()).filter(is_success).label("active_users"),
+            sa.case((is_enough, sa.type_coerce(p95, sa.Double()))).label("p95_ms"),
+        )
+        .where(scope.predicate(rows.c.tenant_id), within(rows.c.created_at, period))
+        .group_by(start)
+    )
 
 
 @catalog_query("usage.newest", freshness="live")
@@ -133,21 +153,42 @@ def _usage_totals(tables: Tables, scope: Scope, period: Period) -> sa.Select[Any
         .cte("by_user")
     )
     sums = [summed_again(by_user.c[one.name]).label(one.name) for one in counts]
-    return sa.select(*sums, counted(by_user.c.succeeded > 0).label("active_users"))
+    active = [
+        counted(by_user.c[prefix + "succeeded"] > 0).label(prefix + "active_users")
+        for prefix in ("", *_windows(created, period))
+    ]
+    return sa.select(*sums, *active)
 
 
 def _latency(tables: Tables, scope: Scope, period: Period) -> sa.Select[Any]:
+    """Of successful generations: how many have a duration and the percentiles of it, for the period and its windows."""
     rows = facts(tables)
-    shares = sa.bindparam("percentiles", list(PERCENTILES), type_=postgresql.ARRAY(sa.Double), unique=True)
-    percentiles = sa.func.percentile_cont(shares).within_group(rows.c.duration_ms)
-    return sa.select(
-        sa.func.count(rows.c.duration_ms).label("latency_rows"),
-        sa.type_coerce(percentiles, postgresql.ARRAY(sa.Double)).label("percentiles"),
-    ).where(
+    created, took = rows.c.created_at, rows.c.duration_ms
+    columns: list[sa.Label[Any]] = []
+    for prefix, window in {"": within(created, period), **_windows(created, period)}.items():
+        shares = sa.bindparam("percentiles", list(PERCENTILES), type_=postgresql.ARRAY(sa.Double), unique=True)
+        percentiles = sa.func.percentile_cont(shares).within_group(took).filter(window)
+        columns += [
+            counted(sa.and_(window, took.is_not(None))).label(prefix + "latency_rows"),
+            sa.type_coerce(percentiles, postgresql.ARRAY(sa.Double)).label(prefix + "percentiles"),
+        ]
+    return sa.select(*columns).where(
         scope.predicate(rows.c.tenant_id),
-        within(rows.c.created_at, period),
+        between(created, period.previous().start, period.until),
         tables.has(rows.c.status, "generation_status", "succeeded"),
     )
+
+
+def _percentiles(latency: sa.CTE) -> list[sa.ColumnElement[Any]]:
+    """latency_rows, all percentiles of the period and the p95 of its windows; null where too few rows say nothing."""
+    shown: list[sa.ColumnElement[Any]] = [latency.c.latency_rows]
+    for prefix, wanted in (("", PERCENTILES), ("complete_", (0.95,)), ("previous_", (0.95,))):
+        for number, (share, least) in enumerate(zip(PERCENTILES, PERCENTILE_ROWS, strict=True), start=1):
+            if share in wanted:
+                value = latency.c[prefix + "percentiles"][number]
+                is_known = latency.c[prefix + "latency_rows"] >= least
+                shown.append(sa.case((is_known, value)).label(f"{prefix}p{share * 100:g}_ms"))
+    return shown
 
 
 def _ledger_totals(tables: Tables, scope: Scope, period: Period) -> sa.Select[Any]:

@@ -135,6 +135,21 @@ def test_a_changed_filter_is_in_the_address_and_comes_back_with_it(open_page: An
     assert "7 d before" in shown(again)
 
 
+def test_going_to_the_other_page_and_back_keeps_the_filters(open_page: Any) -> None:
+    page = open_page("/?period=Last+7+days&zone=Asia%2FKathmandu&search=an")
+    sidebar = page.locator("[data-testid=stSidebar]")
+    rows = re.search(r"1 to \d+ of \d+ tenants|no tenant", shown(page))
+    for name in ("Tenant", "Tenants"):
+        sidebar.get_by_role("link", name=name, exact=True).click()
+        page.wait_for_url(re.compile(r"/tenant\b" if name == "Tenant" else r"/(\?|$)"))
+        settle(page)
+        expect(page.get_by_role("combobox", name=re.compile("Period"))).to_have_value("Last 7 days")
+        expect(page.get_by_role("combobox", name=re.compile("Time zone"))).to_have_value("Asia/Kathmandu")
+    expect(page.get_by_role("textbox", name="Search tenants")).to_have_value("an")
+    assert rows is not None
+    assert rows.group() in shown(page)
+
+
 @pytest.mark.parametrize(
     "query",
     [

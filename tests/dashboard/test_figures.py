@@ -94,6 +94,14 @@ def test_buckets_have_different_names_and_at_most_six_ticks(grain, days, zone):
     assert zone in figure.layout.xaxis.title.text
 
 
+@pytest.mark.parametrize(("count", "step", "range_"), [(0, 1, (0, 1)), (2, 1, None), (500, None, None)])
+def test_few_are_counted_in_ones_and_nothing_has_an_axis_to_one(count, step, range_):
+    period = Period.last_days(2, zone="UTC", now=NOW, grain="day")
+    figure = figures.usage_bars(usage(period, {"A": count, "B": 0}), period, split="model")
+    assert figure.layout.yaxis.dtick == step
+    assert figure.layout.yaxis.range == range_
+
+
 def test_a_missing_bucket_is_a_gap_and_not_a_zero():
     period = Period.last_days(2, zone="UTC", now=NOW, grain="day")
     frame = usage(period, {"A": 4}).iloc[1:]

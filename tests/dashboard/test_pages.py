@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from streamlit.testing.v1 import AppTest
 
 from dashboard import places, services, viewer
+from queries.errors import DatabaseUnavailableError
 
 HEADLINES = {
     "tenants": ["Tenants active", "Generations", "Credits burned", "Success rate", "Running low"],
@@ -86,6 +87,35 @@ def test_bad_list_parameters_never_break_the_page(open_app, parameters):
     assert not app.error
 
 
+@pytest.mark.parametrize(
+    ("parameters", "said"),
+    [
+        ({"sort": "1; DROP TABLE"}, "sort “1; DROP TABLE” is not known; the list is sorted by generations."),
+        ({"order": "sideways"}, "order “sideways” is not known; the list shows the largest first."),
+        ({"plan": "PLATINUM"}, "plan “PLATINUM” is not known"),
+        ({"page": "-1"}, "page is not a number from 1 on; page 1 is shown."),
+    ],
+)
+def test_what_the_list_cannot_do_is_said_until_something_else_is_chosen(open_app, texts, parameters, said):
+    app = open_app(**parameters)
+    assert said in unescaped(texts(app))
+    assert said in unescaped(texts(app.run())), "a rerun must not pass over it in silence"
+    for label, value in (("Sort by", "Name"), ("Order", "Smallest first")):
+        next(one for one in app.selectbox if one.label == label).set_value(value)
+    next(one for one in app.multiselect if one.label == "Plans").set_value(["FREE"])
+    assert said not in unescaped(texts(app.run()))
+
+
+def test_a_good_address_has_nothing_said_about_it(open_app, ids):
+    assert not open_app(sort="Name", order="Smallest first", plan="Free", page="1").info
+    assert not open_app("tenant", tenant=ids[0], split="Model", generations_page="1").info
+
+
+def test_an_unknown_split_is_said(open_app, ids, texts):
+    said = unescaped(texts(open_app("tenant", tenant=ids[0], split="Moon", generations_page="x")))
+    assert "split “Moon” is not known; usage is split by type. The link's page is not a number" in said
+
+
 def test_a_page_beyond_the_last_says_how_many_there_are(open_app, texts):
     assert "There is no page 9,999" in texts(open_app(page="9999"))
 
@@ -110,8 +140,8 @@ def test_another_ones_tenant_looks_exactly_like_no_tenant(open_app, ids, texts):
 def test_account_managers_list_their_own_tenants_only(open_app, ids):
     mine = (len(ids) + 1) // 2
     app = open_app(role="account_manager")
-    assert app.metric[0].delta.startswith(f"of {mine},")
-    assert open_app(role="finance").metric[0].delta.startswith(f"of {len(ids)},")
+    assert f"of {mine} tenants" in unescaped(app.metric[0].help)
+    assert f"of {len(ids)} tenants" in unescaped(open_app(role="finance").metric[0].help)
 
 
 @pytest.mark.parametrize("role", viewer.ROLES)
@@ -191,6 +221,31 @@ def test_a_database_that_is_away_is_said_in_words_and_the_page_heals(demo, open_
         assert len(app.metric) == 5
     finally:
         away.close()
+
+
+def test_refresh_keeps_the_last_figures_while_the_database_is_away(demo, open_app, ids, texts, monkeypatch):
+    app = open_app("tenant", tenant=ids[0])
+    figures = [one.value for one in app.metric]
+
+    def refused(*_: Any) -> Any:
+        raise DatabaseUnavailableError("the database does not answer; the page tries again by itself")
+
+    monkeypatch.setattr(demo.database, "reading", refused)
+    button(app, "Refresh").click().run()
+    assert not app.exception
+    assert [one.value for one in app.metric] == figures
+    said = unescaped(texts(app))
+    assert said.count("The database does not answer") == 1
+    assert "The figures are the last ones kept" in said
+    assert "heals by itself" in said
+
+
+def test_running_low_leads_to_the_smallest_balances(open_app):
+    app = open_app(sort="nonsense")
+    button(app, "Smallest balances first").click().run()
+    left = app.dataframe[0].value["credits_left"].dropna().tolist()
+    assert left == sorted(left)
+    assert not app.info
 
 
 def test_without_the_demo_everybody_is_an_administrator(demo, open_app):

@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 from dashboard import panels
 from queries.catalog import tenants
 from queries.query import Result, Timings
+from queries.runner import Context
 from queries.scope import Scope
 
 AT = datetime(2026, 1, 5, 13, 32, 5, tzinfo=UTC)
@@ -68,3 +69,40 @@ def test_errors_say_what_happened_what_works_and_a_reference(kind):
     assert "The \\*\\*fact\\*\\*; the fix\\." in said
     assert "Reference `" in said
     assert said.count("**") == 2, "only our own headline is bold"
+
+
+def _renews() -> None:
+    import streamlit
+
+    from dashboard import panels as drawn
+
+    streamlit.session_state["runs"] = streamlit.session_state["runs"] + 1 if "runs" in streamlit.session_state else 1
+    drawn.renew("one run", ["older"])  # type: ignore[list-item]  # whether it is there is the test's to say
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_page_with_older_answers_is_drawn_anew_a_bounded_number_of_times(is_there, monkeypatch):
+    monkeypatch.setattr(panels, "is_there", lambda _: is_there)
+    monkeypatch.setattr(panels, "RENEW_LOOKS", 4)
+    app = AppTest.from_function(_renews).run()
+    assert not app.exception
+    assert app.session_state["runs"] == 1, "the run of the page itself draws nothing anew"
+    ticks = 1 if is_there else panels.RENEW_LOOKS
+    for _ in range(ticks):  # what the fragment's timer does
+        app.run()
+    assert not app.exception
+    drawn_anew = app.session_state["runs"] - 1 - ticks
+    assert drawn_anew == (panels.RENEW_TIMES if is_there else 1)
+
+
+def test_answers_that_are_not_old_ask_for_nothing():
+    assert panels.renew("one run", []) is None
+
+
+def test_a_newer_answer_is_seen_in_the_cache(demo):
+    asked = tenants.plans(Scope.all_tenants())
+    before = result(as_of=datetime(2020, 1, 1, tzinfo=UTC))
+    assert not panels.is_there(before)
+    demo.runner.run(asked, Context(Scope.all_tenants()))
+    assert panels.is_there(before)
+    assert not panels.is_there(result(as_of=datetime.now(UTC) + timedelta(hours=1)))

@@ -158,8 +158,15 @@ def test_ages_and_days_left():
         "2 h ago",
         "4 days ago",
     ]
-    assert words.days_left(now + timedelta(days=12, hours=3), now) == "in 12 days"
-    assert words.days_left(now - timedelta(hours=3), now) == "1 day overdue"
+    today = date(2026, 1, 5)
+    assert [words.days_left(today + timedelta(days=days), today) for days in (-3, -1, 0, 1, 2, 12)] == [
+        "3 days overdue",
+        "1 day overdue",
+        "today",
+        "tomorrow",
+        "in 2 days",
+        "in 12 days",
+    ]
 
 
 def test_the_previous_period_is_named_by_its_days():

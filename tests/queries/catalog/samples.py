@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
+import queries.catalog  # noqa: F401 - makes every question known
 from queries.period import Period
 from queries.query import CATALOG, Query
 from queries.scope import Scope
@@ -37,6 +38,7 @@ def sample_arguments(now: datetime, zone: str) -> dict[str, list[dict[str, Any]]
         "usage.breakdown": [
             {"period": period, "split": one, "top": 3} for one in ("type", "status", "model", "user", "tenant")
         ],
+        "usage.daily": [{"period": period}],
         "usage.totals": [{"period": period}],
         "usage.newest": [{}],
         "credits.burn_over_time": [{"period": period}],

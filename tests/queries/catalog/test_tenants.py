@@ -22,8 +22,10 @@ from tests.queries.catalog.world import (
     Tenant,
     World,
     ask,
+    bucket_name,
     made_world,
     net_burn,
+    period_around,
     rows_of,
     transitions,
 )
@@ -113,8 +115,40 @@ def test_the_portfolio_and_its_totals(open_world: OpenWorld, seed: int, shape: S
     assert total["running_low"] == sum(is_low)
     assert total["p95_ms"] == expected_p95(world, now, zone)
     start, end = (local_midnight(local_date(now, zone) - timedelta(days=one), zone) for one in (56, 28))
-    assert total["generations_prev_28d"] == len(world.within(start, end))
+    before = world.within(start, end)
+    assert total["generations_prev_28d"] == len(before)
+    assert total["succeeded_prev_28d"] == sum(one.status == "SUCCEEDED" for one in before)
+    assert total["failed_prev_28d"] == sum(one.status == "FAILED" for one in before)
+    assert total["active_tenants_prev_28d"] == len({one.tenant for one in before if one.status == "SUCCEEDED"})
     assert total["burn_prev_28d_credits"] == net_burn(world.posted(start, end))
+
+
+@settings(max_examples=16)
+@given(SEEDS, st.sampled_from(SHAPES), st.sampled_from(ZONES), st.booleans())
+def test_each_day_of_the_portfolio(
+    open_world: OpenWorld, seed: int, shape: Shape, zone: str, is_searched: bool
+) -> None:
+    centre = transitions(zone)[0]
+    world = made_world(seed, shape, centre)
+    search = world.tenants[seed % 4].name if is_searched else ""
+    period = period_around(centre, zone, "day", 3, 4, centre + timedelta(hours=seed % 200 - 50))
+    with open_world(shape, world, HOSTILE_ZONES[seed % 3]) as (connection, tables):
+        query = tenants.portfolio_daily(ALL, period=period, search=search, plans=())
+        found = rows_of(ask(connection, tables, query))
+    wanted = {one.id for one in world.tenants if search.lower() in one.name.lower()}
+    days = [one.local_start.date() for one in period.buckets()]
+    assert [bucket_name(one["bucket_start"].to_pydatetime(), "day", zone) for one in found] == days
+    usage = [one for one in world.within(period.start, period.until) if one.tenant in wanted]
+    moved = [one for one in world.posted(period.start, period.until) if one.tenant in wanted]
+    for day, row in zip(days, found, strict=True):
+        own = [one for one in usage if bucket_name(one.created_at, "day", zone) == day]
+        assert {key: value for key, value in row.items() if key != "bucket_start"} == {
+            "generations": len(own),
+            "succeeded": sum(one.status == "SUCCEEDED" for one in own),
+            "failed": sum(one.status == "FAILED" for one in own),
+            "active_tenants": len({one.tenant for one in own if one.status == "SUCCEEDED"}),
+            "net_burn_credits": net_burn([one for one in moved if bucket_name(one.posted_at, "day", zone) == day]),
+        }
 
 
 @settings(max_examples=13)

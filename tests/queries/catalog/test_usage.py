@@ -156,17 +156,44 @@ def test_totals_are_those_of_the_rows(open_world: OpenWorld, seed: int, shape: S
         "net_burn_credits": net_burn(movements),
     }
     for prefix, other in (("complete_", period.complete_days()), ("previous_", period.previous())):
-        rows = figures(world.within(other.start, other.end))
-        expected |= {prefix + name: rows[name] for name in ("generations", "succeeded", "failed")}
+        rows = world.within(other.start, other.end)
+        counts = figures(rows)
+        expected |= {prefix + name: counts[name] for name in ("generations", "succeeded", "failed")}
         expected[prefix + "net_burn_credits"] = net_burn(world.posted(other.start, other.end))
-    durations = [one.duration_ms for one in succeeded if one.duration_ms is not None]
-    for name, percent, least in (("p50_ms", 50, 20), ("p95_ms", 95, 20), ("p99_ms", 99, 100)):
-        value = found.pop(name)
-        if len(durations) < least:
-            assert value is None
-        else:
-            assert value == pytest.approx(quantiles(durations, n=100, method="inclusive")[percent - 1])
+        expected[prefix + "active_users"] = len({one.user for one in rows if one.status == "SUCCEEDED"})
+        expected[prefix + "p95_ms"] = percentile(rows, 95, least=20)
+    for percent, least in ((50, 20), (95, 20), (99, 100)):
+        expected[f"p{percent}_ms"] = percentile(inside, percent, least=least)
     assert found == expected
+
+
+@settings(max_examples=12)
+@given(SEEDS, st.sampled_from(SHAPES), st.sampled_from(ZONES))
+def test_each_day_has_its_users_and_its_latency(open_world: OpenWorld, seed: int, shape: Shape, zone: str) -> None:
+    centre = transitions(zone)[0]
+    world = made_world(seed, shape, centre, rows=200)
+    period = period_around(centre, zone, "day", 6, 6, centre + timedelta(hours=seed % 200 - 50))
+    with open_world(shape, world, HOSTILE_ZONES[seed % 3]) as (connection, tables):
+        found = rows_of(ask(connection, tables, usage.daily(ALL, period=period)))
+    assert len(found) == len(period.buckets())
+    for row in found:
+        day = bucket_name(row["bucket_start"].to_pydatetime(), "day", zone)
+        own = [
+            one for one in world.within(period.start, period.until) if bucket_name(one.created_at, "day", zone) == day
+        ]
+        assert {key: value for key, value in row.items() if key != "bucket_start"} == {
+            "generations": len(own),
+            "succeeded": sum(one.status == "SUCCEEDED" for one in own),
+            "failed": sum(one.status == "FAILED" for one in own),
+            "active_users": len({one.user for one in own if one.status == "SUCCEEDED"}),
+            "p95_ms": percentile(own, 95, least=20),
+        }
+
+
+def percentile(rows: list[Generation], percent: int, *, least: int) -> object:
+    """Of the durations of successful generations; None under so many of them."""
+    took = [one.duration_ms for one in rows if one.status == "SUCCEEDED" and one.duration_ms is not None]
+    return pytest.approx(quantiles(took, n=100, method="inclusive")[percent - 1]) if len(took) >= least else None
 
 
 def test_a_status_that_changes_later_lands_in_the_bucket_of_its_generation(open_world: OpenWorld) -> None:
