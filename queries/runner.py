@@ -15,31 +15,26 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import psycopg
 import sqlalchemy as sa
 from cachetools import LRUCache, TTLCache
 
-from queries.arrow import frame_of
 from queries.cache import ResultCache
 from queries.database import Database
 from queries.entry import Entry
 from queries.errors import (
     ArgumentError,
     DatabaseUnavailableError,
-    MappingError,
     NotFoundError,
     PeriodError,
-    PermissionDeniedError,
     ReaderGoneError,
-    TooManyRowsError,
     UsageDashboardError,
     translated,
 )
+from queries.execution import Clock, execute, ms_since
 from queries.flights import WATCH_S, Flight, Landed, Reader
-from queries.guard import refuse_unscoped
-from queries.performance.monitor import Execution, Monitor, fingerprint, masked, utc_now
+from queries.performance.monitor import Execution, Monitor, fingerprint, utc_now
 from queries.query import Outcome, Query, Result, Timings
 from queries.scope import Scope
 from queries.settings import Settings
@@ -48,8 +43,6 @@ from queries.shallow import shallow_copy
 log = logging.getLogger(__name__)
 
 FAILURE_MEMORY_S = 2.0
-# A database that sleeps or restarts is asked again once, after this.
-_RETRY_AFTER_S = 0.5
 _SERIES_KEPT = 20_000
 
 
@@ -162,7 +155,7 @@ class Runner:
             # What has just failed is not tried again at once by each who is content with the older answer.
             if self._remembered_failure(query.key) is None:
                 self._join_flight(query, dataclasses.replace(context, reader=None, refresh=False), background=True)
-        pending.landed = Landed(entry, outcome, Timings(cache_ms=_ms_since(pending.started)))
+        pending.landed = Landed(entry, outcome, Timings(cache_ms=ms_since(pending.started)))
         return True
 
     def _of_a_moment_ago(self, query: Query) -> Entry | None:
@@ -232,12 +225,12 @@ class Runner:
             self._failures[query.key] = ours.again()
         _log_failure(query, ours)
         if flight.background:
-            self._record_failure(query, ours, Timings(wait_ms=_ms_since(flight.began)), context)
+            self._record_failure(query, ours, Timings(wait_ms=ms_since(flight.began)), context)
         return ours
 
     def _land(self, query: Query, flight: Flight) -> Landed:
-        queued_ms = _ms_since(flight.began)
-        asked_at, clock = utc_now(), _Clock()
+        queued_ms = ms_since(flight.began)
+        asked_at, clock = utc_now(), Clock()
         flight.check_wanted()
         if not flight.refresh:
             entry = self.cache.shared(query.key)
@@ -249,7 +242,7 @@ class Runner:
         def creator() -> Entry:
             nonlocal locking_ms
             locking_ms = clock.lap_ms()
-            created = self._execute_patiently(query, flight)
+            created = execute(self.database, query, flight, self._closing)
             clock.lap_ms()
             return created
 
@@ -269,66 +262,6 @@ class Runner:
             cache_ms=looking_ms + clock.lap_ms(),
         )
         return Landed(entry, "miss", timings)
-
-    def _execute_patiently(self, query: Query, flight: Flight) -> Entry:
-        """Once more after a pause when the database is asleep or restarting, or the catalog has changed."""
-        started = time.perf_counter()
-        try:
-            return self._execute(query, flight, waited_ms=0.0)
-        except (DatabaseUnavailableError, MappingError, PermissionDeniedError) as error:
-            if not isinstance(error, DatabaseUnavailableError):
-                self.database.forget_tables()
-            if self._closing.wait(_RETRY_AFTER_S):
-                raise
-            flight.check_wanted()
-            return self._execute(query, flight, waited_ms=_ms_since(started))
-
-    def _execute(self, query: Query, flight: Flight, waited_ms: float) -> Entry:
-        try:
-            return self._executed(query, flight, waited_ms)
-        except UsageDashboardError:
-            raise
-        except Exception as error:
-            if flight.abandoned:
-                raise ReaderGoneError("every reader left; the statement was cancelled") from error
-            raise translated(error, timeout_s=self.settings.statement_timeout_s) from error
-
-    def _executed(self, query: Query, flight: Flight, waited_ms: float) -> Entry:
-        clock = _Clock()
-        row_limit = query.row_limit or self.settings.row_limit
-        statement = query.statement(self.database.tables())
-        refuse_unscoped(statement, query.scope)
-        if statement._limit_clause is None:
-            statement = statement.limit(row_limit + 1)
-        building_ms = clock.lap_ms()
-        with self.database.reading(query.scope, self.settings.statement_timeout_s) as connection:
-            waited_ms += clock.lap_ms()
-            computed_at = utc_now()
-            driver_connection: Any = connection.connection.driver_connection
-            flight.attach(driver_connection)
-            try:
-                answered = connection.execute(statement)
-                database_ms = clock.lap_ms()
-                # The driver's own rows: their types are known by oid, and SQLAlchemy's rows cost as much again.
-                cursor: Any = answered.cursor
-                described, rows = cursor.description or (), cursor.fetchall()
-                answered.close()
-            finally:
-                flight.detach()
-            fetch_ms = clock.lap_ms()
-        waited_ms += clock.lap_ms()  # to end the transaction and give the connection back
-        if len(rows) > row_limit:
-            raise TooManyRowsError(
-                f"the answer has more than {row_limit:,} rows; choose a shorter period or fewer tenants,"
-                " or raise ROW_LIMIT"
-            )
-        frame = frame_of(rows, [one[0] for one in described], [one[1] for one in described])
-        frame = query.finish(frame) if query.finish is not None else frame
-        sql, parameters = _sent(answered)
-        entry = Entry.of(frame, computed_at=computed_at, sql=sql, parameters=masked(parameters), timings=Timings())
-        frame_ms = building_ms + clock.lap_ms()
-        timings = Timings(wait_ms=waited_ms, database_ms=database_ms, fetch_ms=fetch_ms, frame_ms=frame_ms)
-        return dataclasses.replace(entry, timings=timings)
 
     def _end(self, query: Query, flight: Flight) -> None:
         with self._lock:
@@ -358,7 +291,7 @@ class Runner:
                 pending.landed = pending.flight.wait(context.reader)
             except UsageDashboardError as error:
                 pending.error = error.again()
-            waited_ms = _ms_since(pending.started)
+            waited_ms = ms_since(pending.started)
             pending.flight = None
             if pending.landed is not None and not pending.own_flight:
                 joined: Outcome = "shared" if pending.landed.outcome == "miss" else pending.landed.outcome
@@ -438,18 +371,6 @@ class Runner:
             return self._failures.get(key)
 
 
-class _Clock:
-    """Milliseconds between laps."""
-
-    def __init__(self) -> None:
-        self._at = time.perf_counter()
-
-    def lap_ms(self) -> float:
-        now = time.perf_counter()
-        lap, self._at = (now - self._at) * 1000, now
-        return lap
-
-
 def _log_failure(query: Query, error: UsageDashboardError) -> None:
     cause = error.__cause__
     if cause is not None and not isinstance(cause, sa.exc.SQLAlchemyError | psycopg.Error):
@@ -465,15 +386,5 @@ def _hash(key: str) -> str:
     return hashlib.blake2b(key.encode(), digest_size=8).hexdigest()
 
 
-def _sent(answered: sa.CursorResult[Any]) -> tuple[str, Mapping[str, Any]]:
-    """The statement and the parameters as they went to the driver."""
-    sent: Any = answered.context
-    return str(sent.statement), dict(sent.compiled_parameters[0]) if sent.compiled_parameters else {}
-
-
 def _age_s(entry: Entry) -> float:
     return (datetime.now(UTC) - entry.computed_at).total_seconds()
-
-
-def _ms_since(started: float) -> float:
-    return (time.perf_counter() - started) * 1000
