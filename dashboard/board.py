@@ -109,6 +109,10 @@ class Board:
             self._kept_in_place_of = error
             return result
 
+    def plan(self, query: Query) -> str:
+        """PostgreSQL's plan for one of the page's questions."""
+        return current().runner.explain(query, self._context(None))
+
     def panel(
         self, title: str, names: Sequence[str], draw: Callable[..., None], *, height: int, place: Any = None
     ) -> None:
@@ -160,7 +164,7 @@ class Board:
                 panels.failure(raised, key=key)
             except Exception as unexpected:  # noqa: BLE001 - a defect in one panel must not hide the others
                 panels.failure(_logged(unexpected, self.page, slot.names), key=key)
-            panels.footer(results, self.zone, key)
+            panels.footer(results, self.zone, key, explain=self.plan if self.viewer.may_read_plans else None)
 
     def _context(self, scope: Scope | None) -> Context:
         return Context(

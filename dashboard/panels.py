@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -20,7 +20,9 @@ from queries.errors import (
     TooManyRowsError,
     UsageDashboardError,
 )
-from queries.query import Result, Timings
+from queries.query import Query, Result, Timings
+
+Explain = Callable[[Query], str]
 
 RETRY_EVERY_S = 2.0
 # How often the page looks whether a newer answer is there, how many looks are enough, and how many times in a row the
@@ -49,15 +51,17 @@ def notices() -> None:
         st.info(words.plain(notice), icon=":material/info:")
 
 
-def footer(results: Sequence[Result], zone: str, key: str) -> None:
-    """How old the answers are, and what they cost."""
+def footer(results: Sequence[Result], zone: str, key: str, *, explain: Explain | None = None) -> None:
+    """How old the answers are, and what they cost; for those who may, with the plan at a click."""
     with st.container(
         horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small", key=f"foot-{key}"
     ):
         st.caption(words.plain(freshness(results, zone, datetime.now(UTC))), width="content")
         with st.popover(badge(results), type="tertiary", key=f"badge-{key}", help="The queries behind this panel"):
-            for result in results:
+            for number, result in enumerate(results):
                 _explain(result, zone)
+                if explain is not None:
+                    _offer_plan(result, explain, key=f"plan-{key}-{number}")
 
 
 def freshness(results: Sequence[Result], zone: str, now: datetime) -> str:
@@ -181,6 +185,16 @@ def _explain(result: Result, zone: str) -> None:
     if result.parameters:
         st.caption("Parameters")
         st.code(_parameters(result.parameters), language="json", wrap_lines=True)
+
+
+def _offer_plan(result: Result, explain: Explain, *, key: str) -> None:
+    """PostgreSQL's plan for these very parameters, estimated when asked for."""
+    if not st.button("Show the plan", key=key, icon=":material/account_tree:"):
+        return
+    try:
+        st.code(explain(result.query), language=None, wrap_lines=True, height=260)
+    except UsageDashboardError as error:
+        failure(error, key=key)
 
 
 def _spent(timings: Timings) -> str:

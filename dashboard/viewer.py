@@ -37,6 +37,7 @@ ROLE_KEY = "viewer_role"
 EVERYBODY = frozenset(ROLES)
 OPENS: dict[str, frozenset[Role]] = {"tenants": EVERYBODY, "tenant": EVERYBODY}
 """Which roles may open a page. A page that is not listed opens for nobody."""
+READS_PLANS: frozenset[Role] = frozenset({"engineer", "admin"})
 READS_PROMPTS: frozenset[Role] = frozenset({"account_manager", "admin"})
 
 _DEMO_TENANTS = 1_000
@@ -52,6 +53,10 @@ class Viewer:
 
     def may_open(self, page: str) -> bool:
         return self.role in OPENS.get(page, frozenset())
+
+    @property
+    def may_read_plans(self) -> bool:
+        return self.role in READS_PLANS
 
     @property
     def may_read_prompts(self) -> bool:

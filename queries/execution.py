@@ -76,8 +76,7 @@ def _translating(database: Database, query: Query, flight: Flight, waited_ms: fl
 
 def _executed(database: Database, query: Query, flight: Flight, waited_ms: float) -> Entry:
     clock = Clock()
-    row_limit = query.row_limit or database.settings.row_limit
-    statement = _checked(database, query, row_limit)
+    statement = checked_statement(database, query)
     building_ms = clock.lap_ms()
     with database.reading(query.scope, database.settings.statement_timeout_s) as connection:
         waited_ms += clock.lap_ms()
@@ -95,7 +94,7 @@ def _executed(database: Database, query: Query, flight: Flight, waited_ms: float
             flight.detach()
         fetch_ms = clock.lap_ms()
     waited_ms += clock.lap_ms()  # to end the transaction and give the connection back
-    _refuse_more_than(row_limit, len(rows))
+    _refuse_more_than(_row_limit(database, query), len(rows))
     frame = frame_of(rows, [one[0] for one in described], [one[1] for one in described])
     frame = query.finish(frame) if query.finish is not None else frame
     sql, parameters = _sent(answered)
@@ -105,11 +104,15 @@ def _executed(database: Database, query: Query, flight: Flight, waited_ms: float
     return dataclasses.replace(entry, timings=timings)
 
 
-def _checked(database: Database, query: Query, row_limit: int) -> sa.Select[Any] | sa.CompoundSelect[Any]:
+def checked_statement(database: Database, query: Query) -> sa.Select[Any] | sa.CompoundSelect[Any]:
     """The statement, held to its tenants; without a limit of its own it gets one that shows when rows are too many."""
     statement = query.statement(database.tables())
     refuse_unscoped(statement, query.scope)
-    return statement if statement._limit_clause is not None else statement.limit(row_limit + 1)
+    return statement if statement._limit_clause is not None else statement.limit(_row_limit(database, query) + 1)
+
+
+def _row_limit(database: Database, query: Query) -> int:
+    return query.row_limit or database.settings.row_limit
 
 
 def _refuse_more_than(row_limit: int, rows: int) -> None:

@@ -35,6 +35,7 @@ from queries.errors import (
 from queries.execution import Clock, execute, ms_since
 from queries.flights import WATCH_S, Flight, Landed, Reader
 from queries.performance.monitor import Execution, Monitor, fingerprint, utc_now
+from queries.performance.plans import plan_of
 from queries.query import Outcome, Query, Result, Timings
 from queries.scope import Scope
 from queries.settings import Settings
@@ -116,6 +117,12 @@ class Runner:
         """Start all side by side and return at once: a cold page costs its slowest question, not the sum."""
         return Answers(self, context, {name: self._start(query, context) for name, query in queries.items()})
 
+    def explain(self, query: Query, context: Context) -> str:
+        """PostgreSQL's plan for the question, as text. Raises what `run` would."""
+        if not context.scope.covers(query.scope):
+            raise _beyond_scope()
+        return plan_of(self.database, query)
+
     def close(self) -> None:
         """Cancel what runs, and tell all who wait; the process can end without waiting for a statement."""
         self._closing.set()
@@ -128,7 +135,7 @@ class Runner:
     def _start(self, query: Query, context: Context) -> _Pending:
         pending = _Pending(query, time.perf_counter())
         if not context.scope.covers(query.scope):
-            pending.error = NotFoundError("no such tenant, or it is not one of yours; choose one from the list")
+            pending.error = _beyond_scope()
             return pending
         if not context.refresh and self._from_process(pending, context):
             return pending
@@ -369,6 +376,10 @@ class Runner:
     def _remembered_failure(self, key: str) -> UsageDashboardError | None:
         with self._lock:
             return self._failures.get(key)
+
+
+def _beyond_scope() -> NotFoundError:
+    return NotFoundError("no such tenant, or it is not one of yours; choose one from the list")
 
 
 def _log_failure(query: Query, error: UsageDashboardError) -> None:

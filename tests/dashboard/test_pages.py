@@ -285,3 +285,16 @@ class renamed:  # noqa: N801 - reads as a word
             )
         assert before is not None
         return str(before[0])
+
+
+@pytest.mark.parametrize("role", ["engineer", "admin"])
+def test_the_plan_of_a_panels_query_is_a_click_away(open_app, role):
+    app = open_app(role=role)
+    button(app, "Show the plan").click().run()
+    assert not app.exception
+    assert any("cost=" in one.value for one in app.code)
+
+
+@pytest.mark.parametrize("role", ["account_manager", "finance"])
+def test_plans_are_for_engineers(open_app, role):
+    assert "Show the plan" not in [one.label for one in open_app(role=role).button]

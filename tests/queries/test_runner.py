@@ -30,7 +30,9 @@ from queries.query import Query
 from queries.runner import Context
 from queries.scope import Scope
 from queries.tables import Tables, facts
+from tests.conftest import DEMO_END
 from tests.queries.asking import MakeServices, plain_query
+from tests.queries.catalog.samples import samples
 
 ALL = Context(Scope.all_tenants())
 
@@ -576,3 +578,26 @@ def test_walls_that_become_another_mappings_are_not_used_any_more(
     monkeypatch.setattr(database, "_WALL_CHECK_S", 0.0)
     assert not services.database.tables().walled
     assert any("another mapping" in one for one in services.database.notices)
+
+
+def test_a_plan_is_told_without_running_the_statement_and_only_within_the_scope(
+    make_services: MakeServices, app_url: str
+) -> None:
+    services = make_services()
+    mine, other = tenant_ids(app_url)[:2]
+    context = Context(Scope.of([mine]))
+    plan = services.runner.explain(counted_generations(Scope.of([mine])), context)
+    assert '"Generation"' in plan
+    assert mine in plan, "the plan is not that of the real parameters"
+    with pytest.raises(NotFoundError):
+        services.runner.explain(counted_generations(Scope.of([other])), context)
+    started = time.monotonic()
+    assert "Result" in services.runner.explain(sleeping(30), ALL)
+    assert time.monotonic() - started < 20, "the statement was run"
+
+
+def test_every_question_has_a_plan(make_services: MakeServices, app_url: str) -> None:
+    services = make_services()
+    scopes = Scope.all_tenants(), Scope.of(tenant_ids(app_url)[:1])
+    for query in (one for scope in scopes for one in samples(scope, DEMO_END, "Asia/Kathmandu")):
+        assert "cost=" in services.runner.explain(query, ALL), query.name
