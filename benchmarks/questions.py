@@ -25,7 +25,7 @@ def rows(tables: Tables, scope: Scope, *, period: Period, limit: int) -> sa.Sele
 
 
 @catalog_query("benchmarks.slow")
-def slow(tables: Tables, scope: Scope, *, seconds: float, tag: str) -> sa.Select[Any]:  # noqa: ARG001
+def slow(tables: Tables, scope: Scope, *, seconds: float, tag: str) -> sa.Select[Any]:  # noqa: ARG001 - of one form
     """One row that takes its time. Each tag is a question of its own to the caches."""
     return sa.select(sa.func.pg_sleep(seconds).cast(sa.Text).label(tag))
 

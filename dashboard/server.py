@@ -33,7 +33,7 @@ async def healthz(request: Request) -> Response:  # noqa: ARG001 - the signature
     return PlainTextResponse("ok\n")
 
 
-async def readyz(request: Request) -> Response:  # noqa: ARG001
+async def readyz(request: Request) -> Response:  # noqa: ARG001 - the signature is Starlette's
     """Ready: the database answers within a second. 503 with the reason otherwise."""
     ping = _ping()
     if not (await asyncio.wait({ping}, timeout=READY_WITHIN_S))[0]:
@@ -45,13 +45,13 @@ async def readyz(request: Request) -> Response:  # noqa: ARG001
     return JSONResponse({"ready": True})
 
 
-async def metrics(request: Request) -> Response:  # noqa: ARG001
+async def metrics(request: Request) -> Response:  # noqa: ARG001 - the signature is Starlette's
     """Prometheus: answers by name and cache outcome, database seconds, pool, cache, dropped log records."""
     return Response(generate_latest(services.current().monitor.registry), media_type=CONTENT_TYPE_LATEST)
 
 
 @asynccontextmanager
-async def lifespan(app: Any) -> AsyncIterator[dict[str, Any]]:  # noqa: ARG001
+async def lifespan(app: Any) -> AsyncIterator[dict[str, Any]]:  # noqa: ARG001 - the signature is Starlette's
     """Warm up before the first page; end all that this process started, also when a signal ends it."""
     if services.installed() is None:
         # Not started by our command line, which would have done this.

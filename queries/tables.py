@@ -20,6 +20,7 @@ from queries.period import Period
 OUR_SCHEMA = "usage_dashboard"
 
 
+# `dialect` below is not used: the signatures are SQLAlchemy's.
 class NaiveUtc(sa.types.TypeDecorator[datetime]):
     """`timestamp` without zone that holds UTC, as Prisma writes it. An aware parameter is refused:
     PostgreSQL would compare it through the connection's zone without a word."""
