@@ -7,8 +7,11 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import address, figures, headline, listing, panels, places, tables, viewer, words
+from dashboard import address, headline, listing, palette, panels, places, viewer, words
 from dashboard.board import Board, offer_newest, stop_with
+from dashboard.figures.credits import burn_bars
+from dashboard.figures.usage import usage_bars
+from dashboard.tables import usage as usage_tables
 from queries.catalog import tenants
 from queries.errors import NotFoundError, UsageDashboardError
 from queries.period import Period, local_date
@@ -119,7 +122,9 @@ def headlines(board: Board, scope: Scope, now: Result, days: Result, burn: Resul
 
 def usage(period: Period, split: str, now: Result, before: Result) -> None:
     """Generations per bucket by series, and the previous period."""
-    figure = figures.usage_bars(now.frame, period, split=split, previous=before.frame)
+    figure = usage_bars(
+        now.frame, period, split=split, previous=before.frame, known=palette.of_series(split, now.frame)
+    )
     total = int(now.frame["generations"].sum())
     alt = f"Bars: generations by {split}, {words.span(period)}, {words.exact(total)} in all"
     panels.chart(figure, alt=alt, key="usage")
@@ -129,7 +134,7 @@ def burn(period: Period, result: Result) -> None:
     """Net credits burned per bucket."""
     total = int(result.frame["net_burn_credits"].sum())
     alt = f"Bars: net credits burned, {words.span(period)}, {words.exact(total)} in all"
-    panels.chart(figures.burn_bars(result.frame, period), alt=alt, key="burn")
+    panels.chart(burn_bars(result.frame, period), alt=alt, key="burn")
 
 
 def credits_left(period: Period, header: Result, burned: Result) -> None:
@@ -153,7 +158,7 @@ def breakdown(noun: str, is_constant: bool, result: Result) -> None:
     if result.frame.empty:
         st.info(f"No generations in this period, so there is nothing to split by {noun.lower()}.")
         return
-    tables.breakdown(result.frame, noun=noun, is_constant=is_constant, key=f"by-{noun}")
+    usage_tables.breakdown(result.frame, noun=noun, is_constant=is_constant, key=f"by-{noun}")
 
 
 def generations(board: Board, latest: Result) -> None:
@@ -165,7 +170,7 @@ def generations(board: Board, latest: Result) -> None:
         if page > 1:
             st.button("Show the first page", on_click=listing.first_page, args=(GENERATIONS_PAGE,))
         return
-    tables.generations(
+    usage_tables.generations(
         frame,
         may_read_prompts=board.viewer.may_read_prompts,
         role_name=viewer.ROLE_NAMES[board.viewer.role],

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import streamlit as st
 
-from dashboard import words
-from dashboard.figures import sparkline
+from dashboard import places, words
+from dashboard.figures.sparklines import sparkline
 from dashboard.insights.rates import Rate, success_rate
 from dashboard.words import Change
 from queries.period import Period
@@ -30,9 +30,18 @@ class Action:
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """Where a figure comes from: a page with these in its URL."""
+
+    page: str
+    label: str
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Headline:
     """One figure. `against` names what the change compares with, `note` stands in its place where there is none;
-    `detail` is on hover: the exact value, the reason."""
+    `detail` is on hover: the exact value, the reason. `source` is a link under it."""
 
     label: str
     value: str
@@ -43,26 +52,26 @@ class Headline:
     good: Good = "neither"
     spark: Sequence[Any] = ()
     action: Action | None = None
+    source: Source | None = None
 
 
 def show(figures: Sequence[Headline]) -> None:
     """At most five, over the whole width; two by two on a phone."""
     with st.grid(LARGEST_ROW, min_column_width=LEAST_WIDTH_PX):
         for one in figures:
-            if one.action is None:
+            if one.action is None and one.source is None:
                 _metric(one, border=True)
                 continue
             with st.container(border=True, height="stretch", gap="xsmall"):
                 _metric(one, border=False)
-                action = one.action
-                st.button(
-                    action.label,
-                    on_click=action.do,
-                    help=action.help,
-                    type="tertiary",
-                    icon=":material/sort:",
-                    key=f"do-{one.label}",
-                )
+                if one.action is not None:
+                    _act(one.action, key=f"do-{one.label}")
+                if one.source is not None:
+                    places.link(one.source.page, one.source.label, one.source.parameters)
+
+
+def _act(action: Action, *, key: str) -> None:
+    st.button(action.label, on_click=action.do, help=action.help, type="tertiary", icon=":material/sort:", key=key)
 
 
 def _metric(one: Headline, *, border: bool) -> None:

@@ -8,7 +8,9 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import address, tables, words
+from dashboard import address, words
+from dashboard.tables.cells import PAGE_ROWS, pages, shown_rows
+from dashboard.tables.tenants import SORTS
 
 SEARCH, PLANS, SORT, ORDER, PAGE = "search", "plan", "sort", "order", "page"
 DESCENDING, ASCENDING = "Largest first", "Smallest first"
@@ -36,8 +38,8 @@ class Listing:
     @property
     def page_arguments(self) -> dict[str, Any]:
         """Arguments that say which rows, in which order."""
-        offset = (self.page - 1) * tables.PAGE_ROWS
-        return {"sort": self.sort, "descending": self.descending, "offset": offset, "limit": tables.PAGE_ROWS}
+        offset = (self.page - 1) * PAGE_ROWS
+        return {"sort": self.sort, "descending": self.descending, "offset": offset, "limit": PAGE_ROWS}
 
 
 def toolbar(plans: Sequence[str], bar: Any) -> Listing:
@@ -69,7 +71,7 @@ def toolbar(plans: Sequence[str], bar: Any) -> Listing:
         )
         sort = st.selectbox(
             "Sort by",
-            list(tables.SORTS),
+            list(SORTS),
             key=SORT,
             bind="query-params",
             persist_state="session",
@@ -89,16 +91,16 @@ def toolbar(plans: Sequence[str], bar: Any) -> Listing:
         )
     address.show(wrong)
     text = (search or "").replace("\x00", "").strip()
-    return Listing(text, tuple(chosen), tables.SORTS[sort], order == DESCENDING, page_number(PAGE))
+    return Listing(text, tuple(chosen), SORTS[sort], order == DESCENDING, page_number(PAGE))
 
 
 def pager(total_rows: int, noun: str, key: str) -> None:
     """Which rows are shown, and the other pages."""
-    pages, page = tables.pages(total_rows), page_number(key)
+    last, page = pages(total_rows), page_number(key)
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        st.caption(tables.shown_rows(total_rows, min(page, pages), noun), width="content")
-        if pages > 1:
-            st.pagination(pages, key=key, bind="query-params", width=_PAGER_PX, on_change=address.forgive, args=(key,))
+        st.caption(shown_rows(total_rows, min(page, last), noun), width="content")
+        if last > 1:
+            st.pagination(last, key=key, bind="query-params", width=_PAGER_PX, on_change=address.forgive, args=(key,))
 
 
 def page_number(key: str) -> int:
@@ -128,7 +130,7 @@ def _page(asked: str) -> int | None:
 
 
 def _checks(plans: Sequence[str]) -> dict[str, address.Check]:
-    sorts, orders = list(tables.SORTS), [DESCENDING, ASCENDING]
+    sorts, orders = list(SORTS), [DESCENDING, ASCENDING]
     return {
         SORT: address.one_of("sort", sorts, f"the list is sorted by {sorts[0].lower()}"),
         ORDER: address.one_of("order", orders, f"the list shows the {DESCENDING.lower()}"),

@@ -6,10 +6,12 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import headline, listing, places, tables, words
+from dashboard import headline, listing, places, words
 from dashboard.board import Board, offer_newest, stop_with
 from dashboard.insights.rates import success_rate
 from dashboard.listing import Listing
+from dashboard.tables.cells import pages
+from dashboard.tables.tenants import tenant_list
 from queries.catalog import tenants
 from queries.errors import UsageDashboardError
 from queries.query import Result
@@ -48,7 +50,7 @@ def tenant_table(board: Board, wanted: Listing, listed: Result, totals: Result) 
         f"28 complete days up to {until}, in brackets against the 28 before; credits left are those of now."
         f" All {words.counted(sums['tenants'], 'tenant')} together: {words.plain(_together(sums))}"
     )
-    clicked = tables.tenants(listed.frame, board.zone, key=f"tenants-{wanted.page}")
+    clicked = tenant_list(listed.frame, board.zone, key=f"tenants-{wanted.page}")
     listing.pager(sums["tenants"], "tenant", listing.PAGE)
     chosen = clicked or _picked(listed)
     if chosen is not None:
@@ -93,7 +95,7 @@ def _picked(listed: Result) -> str | None:
 
 def _nothing_listed(wanted: Listing, total: int) -> None:
     if total:
-        st.info(f"There is no page {wanted.page:,}: the list has {words.counted(tables.pages(total), 'page')}.")
+        st.info(f"There is no page {wanted.page:,}: the list has {words.counted(pages(total), 'page')}.")
         listing.pager(total, "tenant", listing.PAGE)
     elif wanted.search or wanted.plans:
         st.info("No tenant matches this search and these plans. Clear the search, or choose other plans.")

@@ -4,7 +4,9 @@ from functools import partial
 
 import streamlit as st
 
-from dashboard import account, board, listing, tables
+from dashboard import account, board, listing
+from dashboard.tables.cells import PAGE_ROWS
+from dashboard.tables.usage import BREAKDOWN_ROWS
 from queries.catalog import credits, generations, tenants, usage
 
 page = board.open_board("tenant", "Tenant", "What does this account do with its credits, and how long will they last?")
@@ -12,7 +14,7 @@ period = page.filter_row().period
 scope = account.chosen_tenant(page)
 split = account.choices(page, scope)
 before, days = period.previous().with_grain(period.grain), period.with_grain("day")
-offset = (listing.page_number(account.GENERATIONS_PAGE) - 1) * tables.PAGE_ROWS
+offset = (listing.page_number(account.GENERATIONS_PAGE) - 1) * PAGE_ROWS
 
 page.ask(
     {
@@ -22,9 +24,9 @@ page.ask(
         "usage before": usage.over_time(scope, period=before, split="none"),
         "header": tenants.header(scope, now=period.now),
         "burn": credits.burn_over_time(scope, period=days),
-        "users": usage.breakdown(scope, period=period, split="user", top=tables.BREAKDOWN_ROWS),
-        "models": usage.breakdown(scope, period=period, split="model", top=tables.BREAKDOWN_ROWS),
-        "latest": generations.latest(scope, period=period, offset=offset, limit=tables.PAGE_ROWS),
+        "users": usage.breakdown(scope, period=period, split="user", top=BREAKDOWN_ROWS),
+        "models": usage.breakdown(scope, period=period, split="model", top=BREAKDOWN_ROWS),
+        "latest": generations.latest(scope, period=period, offset=offset, limit=PAGE_ROWS),
     }
 )
 

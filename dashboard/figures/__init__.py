@@ -1,0 +1,1 @@
+"""Frames become Plotly figures: pure functions, one look, tested by their data."""
