@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import Annotated
 
 import psycopg
 import typer
@@ -12,25 +13,32 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from demo import history, load
+from demo.tenants import PERSONAS
 from queries import migrations
 from queries.embedded import EmbeddedServer
 from queries.settings import load_settings
 
 DEMO = "demo"
 SEED = 20_260
+# History is made in memory: ten million take about 12 GB.
+MOST_GENERATIONS = 10_000_000
 
 demo_app = typer.Typer(no_args_is_help=True)
 ProgressReport = Callable[[str, int, int], None]
 
 
 @demo_app.command()
-def reset() -> None:
+def reset(
+    generations: Annotated[
+        int, typer.Option(min=len(PERSONAS), max=MOST_GENERATIONS, help="Generations of the whole history.")
+    ] = history.GENERATIONS,
+) -> None:
     """Throw the demo's data away and make it anew. Stop the dashboard first."""
     server = EmbeddedServer(load_settings().data)
     server.start()
     try:
         server.drop_database(DEMO)
-        prepare(server)
+        prepare(server, generations)
     finally:
         server.stop()
 
@@ -40,7 +48,7 @@ def _group() -> None:
     """Keeps `reset` a command of its own."""
 
 
-def prepare(server: EmbeddedServer) -> None:
+def prepare(server: EmbeddedServer, generations: int = history.GENERATIONS) -> None:
     """The demo's database with its tables, its history up to now, and our schema."""
     server.ensure_database(DEMO)
     with psycopg.connect(server.url(DEMO, "app")) as connection, progress_bar() as progress:
@@ -48,7 +56,7 @@ def prepare(server: EmbeddedServer) -> None:
         if load.is_loaded(connection):
             load.fill_gap(connection, now, SEED, progress)
         else:
-            load.load_history(connection, history.generate(SEED, now), progress)
+            load.load_history(connection, history.generate(SEED, now, generations=generations), progress)
     migrations.upgrade(server.url(DEMO, "usage_dashboard_owner"))
 
 
