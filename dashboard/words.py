@@ -76,7 +76,7 @@ def amount(value: Number | None) -> str:
         return NOT_ENOUGH
     size = abs(Decimal(str(value)))
     if size < 10_000:
-        rounded = size.quantize(Decimal("0.01")).normalize() if size % 1 else size
+        rounded = size.quantize(Decimal("0.01")).normalize() if size % 1 else size.to_integral_value()
         return _signed(value, f"{rounded:,f}")
     for power, letter in ((9, "G"), (6, "M"), (3, "k")):
         shown = (size / 10**power).quantize(Decimal("0.1"), ROUND_HALF_EVEN)

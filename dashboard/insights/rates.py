@@ -34,8 +34,11 @@ def success_rate(succeeded: int, failed: int) -> Rate | None:
     return Rate(succeeded / total, low, high, total)
 
 
-def wilson_interval(successes: int, total: int) -> tuple[float, float]:
-    """The Wilson 95 % score interval of a proportion; ValueError unless 0 <= successes <= total and total > 0."""
+def wilson_interval(successes: float, total: float) -> tuple[float, float]:
+    """The Wilson 95 % score interval of a proportion; ValueError unless 0 <= successes <= total and total > 0.
+
+    Counts need not be whole: cases that depend on each other count as fewer.
+    """
     if not 0 <= successes <= total or total == 0:
         raise ValueError("successes lie between 0 and a positive total")
     share, z2 = successes / total, _Z_95**2

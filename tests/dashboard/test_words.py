@@ -19,6 +19,8 @@ MARKUP = st.text(st.sampled_from("\\`*_{}[]()#+-.!|<>~$:&@^=\"'/ ab1\n\t\u202eðŸ
 @pytest.mark.parametrize(
     ("value", "said"),
     [
+        (Decimal("1204.0000"), "1,204"),
+        (400.0, "400"),
         (0, "0"),
         (1284, "1,284"),
         (9999, "9,999"),
