@@ -85,11 +85,8 @@ def _decimal_lists(values: list[Any]) -> pa.Array:
 
 
 def _scaled(values: list[Any], flat: list[Decimal], shaped: Callable[[pa.DataType], pa.DataType]) -> pa.Array:
-    """Nearly always the first value has the scale of all; looking at each costs as much again as converting it."""
-    try:
-        return pa.array(values, shaped(pa.decimal128(MAX_DIGITS, _scale(flat[:1]))))
-    except pa.ArrowInvalid:
-        return pa.array(values, shaped(pa.decimal128(MAX_DIGITS, _scale(flat))))
+    """With the scale of all values: given fewer digits, Arrow refuses most values that need more but rounds some."""
+    return pa.array(values, shaped(pa.decimal128(MAX_DIGITS, _scale(flat))))
 
 
 def _scale(values: list[Decimal]) -> int:

@@ -128,6 +128,7 @@ def test_frame_and_metadata_survive_bytes(given_: tuple[list[str], list[tuple[An
 @example([Decimal("0.00000000000000000000000000000000000001")])
 @example([Decimal("1"), Decimal("1.25"), Decimal("1E+3")])
 @example([Decimal("9.9999999999999999990E-20")])
+@example([Decimal("0.00008705241"), Decimal("9.9999999999999592313651100E-25")])
 def test_decimal_is_kept_to_the_last_digit_or_refused(values: list[Decimal]) -> None:
     try:
         column = column_of(frame_of([(one,) for one in values], ["x"], [oid_of("numeric")]), "x")
