@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from dashboard.commands.demo import demo_app
+from dashboard.commands.digest import digest
 from dashboard.commands.load_events import load_events
 from dashboard.commands.migrate import migrate
 from dashboard.commands.run import run
@@ -21,6 +22,7 @@ app = typer.Typer(
 )
 app.command()(run)
 app.command()(migrate)
+app.command()(digest)
 app.command("load-events")(load_events)
 app.add_typer(demo_app, name="demo", help="The demo application's data.")
 

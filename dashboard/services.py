@@ -14,6 +14,7 @@ import queries
 from queries.cache import ResultCache
 from queries.database import Database
 from queries.errors import SettingsError
+from queries.notes import Notebook
 from queries.performance.monitor import Monitor
 from queries.performance.query_log import QueryLog
 from queries.runner import Runner
@@ -34,6 +35,7 @@ class Services:
     monitor: Monitor
     runner: Runner
     query_log: QueryLog | None = None
+    notebook: Notebook | None = None
     is_demo: bool = False
     dataset: str = ""
     closers: tuple[Callable[[], None], ...] = field(default=(), repr=False)
@@ -83,6 +85,7 @@ def build(
         monitor=monitor,
         runner=Runner(database, cache, monitor),
         query_log=query_log,
+        notebook=Notebook(database.owner) if database.owner is not None else None,
         is_demo=is_demo,
         dataset=dataset,
         closers=closers,

@@ -10,7 +10,7 @@ import hashlib
 import logging
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -203,6 +203,11 @@ def tenants_setting(scope: Scope, types: Sequence[sa.types.TypeEngine[Any]] = ()
 def wall_comment(mapping: Mapping) -> str:
     """The comment on each wall: what it was made by and for. Another one is taken down and put up anew."""
     return f"usage-dashboard wall {WALL_VERSION}, mapping {mapping.digest}"
+
+
+def our_wall_comment(columns: Iterable[str]) -> str:
+    """The same on a wall before a table of our own: it shows these columns."""
+    return f"usage-dashboard wall {WALL_VERSION}, columns {', '.join(columns)}"
 
 
 def walls_stand(connection: sa.Connection, mapping: Mapping) -> bool:

@@ -10,6 +10,7 @@ UsageDashboardError
 ├── MappingError             a mapped table or column is not in the database
 ├── UnreadableFrameError     bytes from a cache are not a frame of ours
 ├── ReaderGoneError          nobody waits for the answer any more
+├── WebhookError             a webhook did not take what was posted
 └── DatabaseError            PostgreSQL did not give the answer
     ├── DatabaseUnavailableError   unreachable, asleep, restarting, or out of connections
     ├── StatementTimeoutError      ran longer than the statement timeout
@@ -73,6 +74,10 @@ class MappingError(UsageDashboardError):
 
 class ReaderGoneError(UsageDashboardError):
     """Nobody waits for the answer any more."""
+
+
+class WebhookError(UsageDashboardError):
+    """A webhook did not take what was posted."""
 
 
 class UnreadableFrameError(UsageDashboardError):

@@ -119,6 +119,8 @@ _VALUES: dict[str, dict[str, tuple[str, ...]]] = {
         "adjusted": ("ADJUSTMENT",),
         "expired": ("EXPIRY",),
     },
+    # Who pays on: these subscriptions start a new period when the current one ends.
+    "subscription_status": {"renewing": ("ACTIVE", "TRIALING", "PAST_DUE")},
 }
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import zoneinfo
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from queries.errors import SettingsError
 
+LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -54,6 +56,9 @@ class Settings(BaseSettings):
         900.0, ge=0, le=86_400, description="An older result may stand in this long while the new one is computed."
     )
     query_log_days: int = Field(30, ge=1, le=3650, description="Days that the query log keeps.")
+    digest_webhook_url: SecretStr | None = Field(
+        None, description="Slack-compatible webhook (https://...) that `digest` posts to. Unset: it prints."
+    )
     log_format: Literal["text", "json"] = Field("text", description="`text` for a terminal, `json` for a collector.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least severe line logged.")
 
@@ -72,12 +77,28 @@ class Settings(BaseSettings):
             raise ValueError("an address that starts with postgresql:// is accepted")
         return value
 
+    @field_validator("digest_webhook_url")
+    @classmethod
+    def _https_or_local(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not _is_https_or_local(value.get_secret_value()):
+            raise ValueError("an address that starts with https:// is accepted, and http:// to localhost")
+        return value
+
     @field_validator("redis_url")
     @classmethod
     def _redis_only(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not value.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
             raise ValueError("an address that starts with redis://, rediss:// or unix:// is accepted")
         return value
+
+
+def _is_https_or_local(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return False
+    host = parts.hostname or ""
+    return (parts.scheme == "https" and bool(host)) or (parts.scheme == "http" and host in LOCAL_HOSTS)
 
 
 def load_settings(**overrides: object) -> Settings:

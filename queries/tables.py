@@ -5,7 +5,7 @@ A predicate never wraps an indexed column: the parameter is converted, not the c
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -46,9 +46,21 @@ class AwareTime(sa.types.TypeDecorator[datetime]):
         return value
 
 
+# What readers see of a note; the same in every database.
+NOTE_COLUMNS: dict[str, sa.types.TypeEngine[Any]] = {
+    "id": sa.BigInteger(),
+    "tenant_id": sa.Text(),
+    "day": sa.Date(),
+    "text": sa.Text(),
+    "author": sa.Text(),
+    "author_role": sa.Text(),
+    "created_at": AwareTime(),
+}
+
+
 @dataclass(frozen=True)
 class Tables:
-    """One SQLAlchemy table per logical table; columns are reached by their logical names."""
+    """One SQLAlchemy table per logical table; columns are reached by their logical names. `note` is our own."""
 
     mapping: Mapping
     walled: bool
@@ -61,9 +73,11 @@ class Tables:
     usage_limit: sa.Table
     generation: sa.Table
     image: sa.Table
+    note: sa.Table
 
     def all(self) -> dict[str, sa.Table]:
-        return {one.name: getattr(self, one.name) for one in fields(self) if one.name not in ("mapping", "walled")}
+        """The application's tables by their logical names."""
+        return {logical: getattr(self, logical) for logical in self.mapping.tables}
 
     def has(self, column: sa.ColumnElement[Any], kind: str, *logical: str) -> sa.ColumnElement[bool]:
         """Whether the column holds one of the logical values of this kind, such as generation_status, succeeded."""
@@ -77,6 +91,11 @@ class Tables:
 def wall_name(logical: str) -> str:
     """The view in our schema that stands before one of their tables."""
     return f"app_{logical}"
+
+
+def our_wall_name(table: str) -> str:
+    """The view that stands before a tenant-keyed table of our own."""
+    return f"our_{table}"
 
 
 def facts(tables: Tables) -> sa.Table:
@@ -163,7 +182,14 @@ def _built(mapping: Mapping, walled: bool, types: dict[str, dict[str, sa.types.T
         built[logical] = sa.Table(
             name, metadata, *columns, schema=schema, info={"tenant_keyed": True, "logical": logical}
         )
-    return Tables(mapping=mapping, walled=walled, **built)
+    return Tables(mapping=mapping, walled=walled, note=_note(metadata), **built)
+
+
+def _note(metadata: sa.MetaData) -> sa.Table:
+    """Notes are read through their wall, whether or not those of the application's tables stand."""
+    columns = (sa.Column(name, type_) for name, type_ in NOTE_COLUMNS.items())
+    info = {"tenant_keyed": True, "logical": "note"}
+    return sa.Table(our_wall_name("note"), metadata, *columns, schema=OUR_SCHEMA, info=info)
 
 
 def _live_types(

@@ -2,31 +2,59 @@
 
 Each is a security-barrier view in our schema over the mapped columns of one table, bound to the tenants that the
 transaction names in a setting of its own. A transaction that names none sees nothing. The application's tables stay as
-they are. The comment on a view says for which mapping it was made.
+they are. The comment on a view says for which mapping it was made. Our own tenant-keyed tables stand behind the same.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import sqlalchemy as sa
 from sqlalchemy.sql.compiler import IdentifierPreparer
 
-from queries.database import ALL_TENANTS, TENANTS_SETTING, wall_comment
-from queries.mapping import Mapping, TableMapping
-from queries.tables import OUR_SCHEMA, reflected_tables, wall_name
+from queries.database import ALL_TENANTS, TENANTS_SETTING, our_wall_comment, wall_comment
+from queries.mapping import Mapping
+from queries.tables import NOTE_COLUMNS, OUR_SCHEMA, our_wall_name, reflected_tables, wall_name
 
 _SETTING = f"current_setting('{TENANTS_SETTING}', true)"
 _OUR_READABLE_TABLES = ("query_log",)
 
 
+@dataclass(frozen=True, slots=True)
+class Wall:
+    """One view: its name, the table behind it, the columns it shows, and, as SQL of ours, which rows."""
+
+    view: str
+    schema: str
+    table: str
+    columns: Sequence[str]
+    tenant_column: str
+    tenant_type: str
+    comment: str
+    only: str = ""
+
+
+NOTE_WALL = Wall(
+    view=our_wall_name("note"),
+    schema=OUR_SCHEMA,
+    table="note",
+    columns=tuple(NOTE_COLUMNS),
+    tenant_column="tenant_id",
+    tenant_type="text",
+    comment=our_wall_comment(NOTE_COLUMNS),
+    only="removed_at IS NULL",
+)
+
+
 def raise_walls(connection: sa.Connection, mapping: Mapping, reader_role: str) -> None:
     """Put up or renew the views and give them to the reader role, if that role exists."""
-    tables = reflected_tables(connection, mapping, walled=False).all()
     quote = connection.dialect.identifier_preparer
-    for logical, one in mapping.tables.items():
-        tenant_type = tables[logical].c.tenant_id.type.compile(connection.dialect)
-        _renew(connection, quote, logical, one, tenant_type, wall_comment(mapping))
+    walls = [*_application_walls(connection, mapping), NOTE_WALL]
+    for wall in walls:
+        _renew(connection, quote, wall)
     if connection.scalar(sa.text("SELECT to_regrole(:role)"), {"role": quote.quote(reader_role)}) is not None:
-        _give(connection, quote, mapping, reader_role)
+        _give(connection, quote, [wall.view for wall in walls], reader_role)
 
 
 def take_down(connection: sa.Connection, mapping: Mapping) -> None:
@@ -36,34 +64,42 @@ def take_down(connection: sa.Connection, mapping: Mapping) -> None:
         connection.exec_driver_sql(f"DROP VIEW IF EXISTS {quote.quote(OUR_SCHEMA)}.{quote.quote(wall_name(logical))}")
 
 
-def _renew(
-    connection: sa.Connection,
-    quote: IdentifierPreparer,
-    logical: str,
-    one: TableMapping,
-    tenant_type: str,
-    comment: str,
-) -> None:
-    view = f"{quote.quote(OUR_SCHEMA)}.{quote.quote(wall_name(logical))}"
+def _application_walls(connection: sa.Connection, mapping: Mapping) -> list[Wall]:
+    tables = reflected_tables(connection, mapping, walled=False).all()
+    return [
+        Wall(
+            view=wall_name(logical),
+            schema=one.schema,
+            table=one.name,
+            columns=tuple(dict.fromkeys(one.columns.values())),
+            tenant_column=one.columns["tenant_id"],
+            tenant_type=tables[logical].c.tenant_id.type.compile(connection.dialect),
+            comment=wall_comment(mapping),
+        )
+        for logical, one in mapping.tables.items()
+    ]
+
+
+def _renew(connection: sa.Connection, quote: IdentifierPreparer, wall: Wall) -> None:
+    view = f"{quote.quote(OUR_SCHEMA)}.{quote.quote(wall.view)}"
     described = connection.scalar(sa.text("SELECT obj_description(to_regclass(:view), 'pg_class')"), {"view": view})
-    if described == comment:
+    if described == wall.comment:
         return
-    physical = list(dict.fromkeys(one.columns.values()))
-    tenant = quote.quote(one.columns["tenant_id"])
+    tenant, only = quote.quote(wall.tenant_column), f"{wall.only} AND " if wall.only else ""
     # The hashed subplan looks each tenant up once per row in constant time; an array would be walked.
     statement = (
         f"CREATE VIEW {view} WITH (security_barrier = true) AS"  # noqa: S608 - identifiers from the catalog, quoted
-        f" SELECT {', '.join(quote.quote(name) for name in physical)}"
-        f" FROM {quote.quote(one.schema)}.{quote.quote(one.name)}"
-        f" WHERE (SELECT {_SETTING}) = '{ALL_TENANTS}'"
-        f" OR {tenant} IN (SELECT unnest(NULLIF({_SETTING}, '{ALL_TENANTS}')::text[])::{tenant_type})"
+        f" SELECT {', '.join(quote.quote(name) for name in wall.columns)}"
+        f" FROM {quote.quote(wall.schema)}.{quote.quote(wall.table)}"
+        f" WHERE {only}((SELECT {_SETTING}) = '{ALL_TENANTS}'"
+        f" OR {tenant} IN (SELECT unnest(NULLIF({_SETTING}, '{ALL_TENANTS}')::text[])::{wall.tenant_type}))"
     )
-    for command in (f"DROP VIEW IF EXISTS {view}", statement, f"COMMENT ON VIEW {view} IS '{comment}'"):
+    for command in (f"DROP VIEW IF EXISTS {view}", statement, f"COMMENT ON VIEW {view} IS '{wall.comment}'"):
         connection.exec_driver_sql(command)
 
 
-def _give(connection: sa.Connection, quote: IdentifierPreparer, mapping: Mapping, reader_role: str) -> None:
+def _give(connection: sa.Connection, quote: IdentifierPreparer, views: Sequence[str], reader_role: str) -> None:
     schema, role = quote.quote(OUR_SCHEMA), quote.quote(reader_role)
     connection.exec_driver_sql(f"GRANT USAGE ON SCHEMA {schema} TO {role}")
-    for name in (*(wall_name(logical) for logical in mapping.tables), *_OUR_READABLE_TABLES):
+    for name in (*views, *_OUR_READABLE_TABLES):
         connection.exec_driver_sql(f"GRANT SELECT ON {schema}.{quote.quote(name)} TO {role}")

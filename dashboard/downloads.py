@@ -1,0 +1,134 @@
+"""What a panel shows, as a CSV file: made when somebody clicks, exact to the last digit, and safe to open."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from functools import partial
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import streamlit as st
+
+from dashboard.viewer import Viewer
+from queries.period import Period, local_date, zone_info
+from queries.query import Result
+
+# Streamlit's address of a file above 1 MiB is made from a sample of it: two such files may share one address.
+LARGEST_BYTES = 2**20
+TOO_LARGE = "More than 1 MiB as a file, which is too much for this button; choose a shorter period."
+# Left out for roles that may not read prompts; pictures show what a prompt said.
+PROMPT_COLUMNS = ("prompt", "image_url")
+# For the pager.
+_NOT_DRAWN = ("total_rows",)
+LIST_SEPARATOR = "|"
+# A cell that starts with one of these is a formula to a spreadsheet.
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\x00")
+_BOM = "\N{ZERO WIDTH NO-BREAK SPACE}"
+# A decimal of 38 digits with sign and point, or a time with microseconds and offset; and quotes, guard and comma.
+_LONGEST_VALUE, _AROUND_BYTES = 40, 4
+
+
+@dataclass(frozen=True, slots=True)
+class Downloads:
+    """What a panel's files are named by, and who takes them along."""
+
+    viewer: Viewer
+    zone: str
+    page: str
+    panel: str
+    period: Period | None = None
+
+    def offer(self, result: Result, *, key: str, label: str = ":material/download:") -> None:
+        """A button with a file of one answer's rows. Nothing is made until somebody clicks."""
+        frame = result.frame[columns_for(result.frame, self.viewer)]
+        fits = largest_size(frame) <= LARGEST_BYTES
+        st.download_button(
+            label,
+            data=partial(csv_bytes, frame, self.zone),
+            file_name=file_name(self.page, self.panel or result.query.name, self.period),
+            mime="text/csv",
+            key=f"download-{key}",
+            help="Download these rows as CSV" if fits else TOO_LARGE,
+            disabled=not fits,
+            on_click="ignore",
+            type="tertiary",
+        )
+
+
+def columns_for(frame: pd.DataFrame, viewer: Viewer) -> list[str]:
+    """The columns that this viewer may take along; pictures themselves are no text."""
+    hidden = _NOT_DRAWN if viewer.may_read_prompts else (*_NOT_DRAWN, *PROMPT_COLUMNS)
+    schema = pa.Schema.from_pandas(frame, preserve_index=False)
+    binary = {one.name for one in schema if pa.types.is_binary(one.type) or pa.types.is_large_binary(one.type)}
+    return [str(name) for name in frame.columns if name not in hidden and name not in binary]
+
+
+def csv_bytes(frame: pd.DataFrame, zone: str) -> bytes:
+    """UTF-8 with a byte order mark and CRLF, as spreadsheets like it. A missing value is an empty cell."""
+    file = io.StringIO(newline="")
+    file.write(_BOM)
+    writer = csv.writer(file, lineterminator="\r\n")
+    writer.writerow([guarded(str(name)) for name in frame.columns])
+    columns = _arrow(frame).columns
+    writer.writerows(zip(*([cell(value, zone) for value in column.to_pylist()] for column in columns), strict=True))
+    return file.getvalue().encode()
+
+
+def cell(value: Any, zone: str) -> str:
+    """One value as text: plain digits, ISO times in the reporting zone with their offset, lists joined."""
+    if value is None or value != value:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, datetime):
+        return (value.astimezone(zone_info(zone)) if value.tzinfo is not None else value).isoformat()
+    if isinstance(value, date):
+        return value.isoformat()
+    return guarded(LIST_SEPARATOR.join(cell(one, zone) for one in value) if isinstance(value, list) else str(value))
+
+
+def guarded(text: str) -> str:
+    """Text that no spreadsheet takes for a formula. Text that looks guarded is guarded once more, so that taking one
+    guard away gives every text back."""
+    return f"'{text}" if text.lstrip("'").startswith(_FORMULA_STARTS) else text
+
+
+def file_name(page: str, panel: str, period: Period | None) -> str:
+    """tenant-credits-burned-per-day-2026-05-19-to-2026-06-15.csv."""
+    named = (page, panel) if period is None else (page, panel, f"{period.first_date} to {_last_date(period)}")
+    slugs = (re.sub(r"[^a-z0-9]+", "-", one.lower()).strip("-") for one in named)
+    return "-".join(one for one in slugs if one) + ".csv"
+
+
+def largest_size(frame: pd.DataFrame) -> int:
+    """No fewer bytes than the frame's file has, told from types and lengths without making it."""
+    header = sum(2 * len(str(name).encode()) + _AROUND_BYTES for name in frame.columns)
+    rows = sum(_largest_column(column.combine_chunks()) for column in _arrow(frame).columns)
+    return len(_BOM.encode()) + header + rows + 2 * (len(frame) + 1)
+
+
+def _largest_column(array: pa.Array) -> int:
+    kind, rows = array.type, len(array)
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return _largest_column(array.flatten()) + rows * _AROUND_BYTES
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return 2 * int(array.nbytes) + rows * _AROUND_BYTES  # a quote in a text is doubled
+    return rows * (_LONGEST_VALUE + _AROUND_BYTES)
+
+
+def _arrow(frame: pd.DataFrame) -> pa.Table:
+    return pa.Table.from_pandas(frame, preserve_index=False)
+
+
+def _last_date(period: Period) -> date:
+    return max(period.first_date, min(period.last_date, local_date(period.now, period.zone)))

@@ -1,0 +1,39 @@
+"""Looking at pages: windows, waiting until nothing moves, and pictures to be looked at."""
+
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+
+from tests.running import ROOT, Dashboard
+
+ARTIFACTS = ROOT / "tests" / ".artifacts"
+WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 420, "height": 900}
+CONNECTED = "[data-testid=stApp][data-test-connection-state=CONNECTED]"
+# A busy machine with two cores; what is asserted is that it comes, not when.
+PATIENCE_MS = 60_000
+
+
+def is_ours(url: str, dashboard: Dashboard) -> bool:
+    return url.startswith((dashboard.url, "data:", "blob:"))
+
+
+def settle(page: Page) -> None:
+    """Wait until the page is connected, has its title, and no script runs any more."""
+    page.wait_for_selector(CONNECTED)
+    page.wait_for_selector("[data-testid=stMain] h1")
+    for _ in range(2):  # a page that has just opened may not have begun to run
+        page.wait_for_timeout(300)
+        page.wait_for_selector("[data-test-script-state=notRunning]")
+    expect(page.locator("[data-testid=stSkeleton]")).to_have_count(0, timeout=PATIENCE_MS)
+
+
+def shown(page: Page) -> str:
+    return page.locator("[data-testid=stMain]").inner_text()
+
+
+def keep(page: Page, name: str) -> Path:
+    """A screenshot of the whole page, to be looked at."""
+    ARTIFACTS.mkdir(exist_ok=True)
+    path = ARTIFACTS / f"{name}.png"
+    page.screenshot(path=path)
+    return path

@@ -1,0 +1,79 @@
+"""axe-core over every page, in both themes: nothing of ours keeps anybody out."""
+
+import re
+from importlib import resources
+from typing import Any
+
+import psycopg
+import pytest
+from playwright.sync_api import Page
+
+from dashboard.places import PLACES, Place
+from queries.embedded.attach import AttachedServer
+from tests.browser.looking import NARROW, WIDE
+from tests.running import Dashboard
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("run"), pytest.mark.timeout(400)]
+
+AXE = (resources.files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
+GRAVE = ("serious", "critical")
+# What Streamlit 1.67 itself makes, and a page has no say in: the rule, and what the element's HTML must hold.
+STREAMLITS_OWN = (
+    ("list", 'data-testid="stSidebarNavItems"'),  # the groups of the navigation are a list with headings inside
+    ("listitem", "<li class="),  # the same list
+    ("svg-img-alt", "metric_chart_"),  # a metric's sparkline is Vega's, whose group of marks has a role and no name
+)
+
+
+@pytest.fixture(scope="module")
+def tenant_id(dashboard: Dashboard) -> str:
+    server = AttachedServer(dashboard.data)
+    server.start()
+    with psycopg.connect(server.url("demo", "app")) as connection:
+        found = connection.execute('SELECT id FROM "Organization" ORDER BY id LIMIT 1').fetchone()
+    assert found is not None
+    return str(found[0])
+
+
+def grave_violations(page: Page) -> list[str]:
+    page.evaluate(AXE)
+    answer = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    assert answer["passes"], "axe looked at nothing"
+    return [
+        f"{found['id']} ({found['impact']}): {node['html'][:300]}\n{node['failureSummary']}"
+        for found in answer["violations"]
+        if found["impact"] in GRAVE
+        for node in found["nodes"]
+        if not any(found["id"] == rule and part in node["html"] for rule, part in STREAMLITS_OWN)
+    ]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("place", PLACES, ids=lambda one: one.name)
+def test_a_page_keeps_nobody_out(open_page: Any, tenant_id: str, place: Place, scheme: str) -> None:
+    path = "/" if place.default else f"/{place.name}"
+    page = open_page(f"{path}?tenant={tenant_id}", viewport=WIDE, scheme=scheme)
+    assert grave_violations(page) == []
+
+
+@pytest.mark.parametrize("tab", ["Credits", "Users", "Quotas", "Quality", "Generations", "Ledger", "Compare"])
+def test_neither_does_a_tab_of_the_tenant_page(open_page: Any, tenant_id: str, tab: str) -> None:
+    assert grave_violations(open_page(f"/tenant?tenant={tenant_id}&tab={tab}")) == []
+
+
+def test_neither_does_what_opens_at_a_click(open_page: Any, tenant_id: str) -> None:
+    page = open_page(f"/tenant?tenant={tenant_id}")
+    page.get_by_role("button", name=re.compile("Notes")).click()
+    page.get_by_role("button", name="Pin", exact=True).wait_for()
+    assert grave_violations(page) == []
+
+
+def test_neither_does_a_page_on_a_telephone(open_page: Any) -> None:
+    assert grave_violations(open_page("/", viewport=NARROW)) == []
+
+
+def test_what_is_not_accessible_is_found(open_page: Any) -> None:
+    """The check can fail."""
+    page = open_page("/")
+    page.evaluate("document.querySelector('[data-testid=stMain]').appendChild(document.createElement('button'))")
+    assert [one for one in grave_violations(page) if one.startswith("button-name")]
