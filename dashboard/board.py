@@ -12,6 +12,7 @@ import streamlit as st
 
 from dashboard import filters, panels, places, words
 from dashboard import viewer as viewers
+from dashboard.downloads import Downloads
 from dashboard.filters import Filters
 from dashboard.services import current
 from dashboard.viewer import SessionReader, Viewer, Visit
@@ -40,9 +41,10 @@ class Board:
     corner: Any
     bar: Any
     notice: Any
-    answers: Answers | None = None
     filters: Filters | None = None
+    _answers: dict[str, Answers] = field(default_factory=dict)
     _slots: list[_Slot] = field(default_factory=list)
+    _afterwards: list[Callable[[], None]] = field(default_factory=list)
     _seen: dict[str, Result] = field(default_factory=dict)
     _asked: dict[str, Query] = field(default_factory=dict)
     _is_unavailable: bool = False
@@ -78,14 +80,13 @@ class Board:
         self.title_place.title(words.plain(words.shortened(title, 60)), anchor=False)
 
     def ask(self, queries: Mapping[str, Query], *, scope: Scope | None = None) -> None:
-        """Start all queries of the page side by side."""
-        self._asked = dict(queries)
-        self.answers = current().runner.run_all(queries, self._context(scope))
+        """Start these queries side by side. What only an answer can tell to ask is asked after it."""
+        self._asked |= queries
+        self._answers |= dict.fromkeys(queries, current().runner.run_all(queries, self._context(scope)))
 
     def answer(self, name: str) -> Result:
         """One answer; waits for it. Its own error is raised."""
-        assert self.answers is not None, "ask() comes first"
-        answers = self.answers
+        answers = self._answers[name]
         result = self._seen[name] = self._or_kept(self._asked[name], lambda: answers[name])
         return result
 
@@ -125,10 +126,16 @@ class Board:
             slot = st.skeleton(height + _PANEL_EXTRA_PX) if is_first else st.container(height=tall)
         self._slots.append(_Slot(title, tuple(names), draw, slot, is_first, tall))
 
+    def afterwards(self, draw: Callable[[], None]) -> None:
+        """Draw this when the panels are there: what nobody waits for."""
+        self._afterwards.append(draw)
+
     def fill(self) -> None:
         """Draw the panels in order, each as soon as its answers are there; a failing one hides no other."""
         for number, slot in enumerate(self._slots):
             self._fill_slot(slot, f"{self.page}-{number}")
+        for draw in self._afterwards:
+            draw()
         self.visit.pages_drawn.add(self.page)
         if self._seen:
             results = list(self._seen.values())
@@ -154,7 +161,7 @@ class Board:
         place = slot.place.container(height=slot.height) if slot.is_skeleton else slot.place
         with place, st.container(border=bool(slot.title), height=slot.height):
             if slot.title:
-                st.subheader(words.plain(slot.title), anchor=False)
+                st.header(words.plain(slot.title), anchor=False)
             if error is not None:
                 panels.failure(error, key=key)
                 return
@@ -164,7 +171,14 @@ class Board:
                 panels.failure(raised, key=key)
             except Exception as unexpected:  # noqa: BLE001 - a defect in one panel must not hide the others
                 panels.failure(_logged(unexpected, self.page, slot.names), key=key)
-            panels.footer(results, self.zone, key, explain=self.plan if self.viewer.may_read_plans else None)
+            period = self.filters.period if self.filters is not None else None
+            panels.footer(
+                results,
+                self.zone,
+                key,
+                explain=self.plan if self.viewer.may_read_plans else None,
+                downloads=Downloads(self.viewer, self.zone, self.page, slot.title, period),
+            )
 
     def _context(self, scope: Scope | None) -> Context:
         return Context(

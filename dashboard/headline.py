@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import streamlit as st
@@ -11,7 +11,8 @@ import streamlit as st
 from dashboard import places, words
 from dashboard.figures.sparklines import sparkline
 from dashboard.insights.rates import Rate, success_rate
-from dashboard.words import Change
+from dashboard.tables.comparison import Compared
+from dashboard.words import LATENCY_FROM_ROWS, Change
 from queries.period import Period
 
 Good = Literal["up", "down", "neither"]
@@ -91,42 +92,11 @@ def _metric(one: Headline, *, border: bool) -> None:
     )
 
 
-def of_tenants(
-    totals: Mapping[str, Any], days: Any, before: Any, period: Period, list_low: Callable[[], None]
+def of_tenant(
+    now: Mapping[str, Any], days: Any, burn: Any, period: Period, to: Callable[[str, str], Source]
 ) -> list[Headline]:
-    """The figures above the list of tenants: `tenants.portfolio_totals`, and `portfolio_daily` of the period's days and
-    of those before. Sums and changes are of complete days where they are compared."""
-    against = words.days_before(period)
-    complete = complete_days(days, period)
-    now, compared, then = (_sums(one) for one in (days, complete, before))
-    active, active_before = totals["active_tenants_28d"], totals["active_tenants_prev_28d"]
-    return [
-        Headline(
-            "Tenants active",
-            words.amount(active),
-            f"{words.exact(active)} of {words.counted(totals['tenants'], 'tenant')} had at least one successful"
-            f" generation in the last 28 complete days, {words.exact(active_before)} in the 28 before; the line: day by"
-            " day",
-            words.change(active, active_before),
-            "28 d before",
-            good="up",
-            spark=complete["active_tenants"].tolist(),
-        ),
-        _summed("Generations", "generations", now, compared, then, against, complete),
-        _summed("Credits burned", "net_burn_credits", now, compared, then, against, complete),
-        success(now, compared, then, against, complete),
-        Headline(
-            "Running low",
-            words.amount(totals["running_low"]),
-            "Tenants with fewer credits left than seven days at the burn rate of their last seven complete days",
-            note="under 7 days of credits",
-            action=Action("Smallest balances first", "Sort the list by credits left", list_low),
-        ),
-    ]
-
-
-def of_tenant(now: Mapping[str, Any], days: Any, burn: Any, period: Period) -> list[Headline]:
-    """The figures of one tenant: `usage.totals`, and per day `usage.daily` and `credits.burn_over_time`."""
+    """The figures of one tenant: `usage.totals`, and per day `usage.daily` and `credits.burn_over_time`. Each leads to
+    the view that it comes from: `to` makes the link to a view, with a label."""
     against = words.days_before(period)
     compared, then = (_with_prefix(now, prefix) for prefix in ("complete_", "previous_"))
     days, burn = complete_days(days, period), complete_days(burn, period)
@@ -140,6 +110,7 @@ def of_tenant(now: Mapping[str, Any], days: Any, burn: Any, period: Period) -> l
             words.change(compared["generations"], then["generations"]),
             against,
             spark=days["generations"].tolist(),
+            source=to("Generations", "See them"),
         ),
         Headline(
             "Credits burned",
@@ -148,8 +119,9 @@ def of_tenant(now: Mapping[str, Any], days: Any, burn: Any, period: Period) -> l
             words.change(compared["net_burn_credits"], then["net_burn_credits"]),
             against,
             spark=burn["net_burn_credits"].tolist(),
+            source=to("Ledger", "See the ledger"),
         ),
-        success(now, compared, then, against, days),
+        replace(success(now, compared, then, against, days), source=to("Quality", "See quality")),
         Headline(
             "Latency p95",
             words.duration(None if p95_reason else now["p95_ms"]),
@@ -160,6 +132,7 @@ def of_tenant(now: Mapping[str, Any], days: Any, burn: Any, period: Period) -> l
             against,
             good="down",
             spark=_mostly_known(days["p95_ms"]),
+            source=to("Quality", "See latency"),
         ),
         Headline(
             "Active users",
@@ -169,7 +142,56 @@ def of_tenant(now: Mapping[str, Any], days: Any, burn: Any, period: Period) -> l
             against,
             good="up",
             spark=days["active_users"].tolist(),
+            source=to("Users", "See the users"),
         ),
+    ]
+
+
+def of_quality(now: Mapping[str, Any], days: Any, period: Period, stuck: int | None) -> list[Headline]:
+    """How well it works for one tenant: `usage.totals`, `usage.daily`, and how many are stuck, whenever made."""
+    against = words.days_before(period)
+    compared, then = (_with_prefix(now, prefix) for prefix in ("complete_", "previous_"))
+    days = complete_days(days, period)
+    waiting = Headline(
+        "Stuck",
+        words.amount(stuck),
+        "Generations that have not ended and are older than 15 minutes, whenever they were made",
+        note="none is waiting" if not stuck else "listed below",
+    )
+    return [success(now, compared, then, against, days), *(_latency(one, now) for one in LATENCY_FROM_ROWS), waiting]
+
+
+def _latency(quantile: str, now: Mapping[str, Any]) -> Headline:
+    """One percentile of the period, or why it is hidden."""
+    reason = words.latency_reason(quantile, now["latency_rows"])
+    return Headline(
+        f"Latency {quantile}",
+        words.duration(None if reason else now[f"{quantile}_ms"]),
+        reason or f"From {words.exact(now['latency_rows'])} successful generations of this period",
+        note=f"of {words.amount(now['latency_rows'])} succeeded",
+    )
+
+
+def compared(now: Mapping[str, Any]) -> list[Compared]:
+    """The five figures of `usage.totals` for the period's complete days, for as many days before, and the change."""
+    these, then = (_with_prefix(now, prefix) for prefix in ("complete_", "previous_"))
+    rates = [success_rate(one["succeeded"], one["failed"]) for one in (these, then)]
+    points = words.change_points(*(one.value if one is not None else None for one in rates))
+    counts = [
+        Compared(label, words.exact(these[name]), words.exact(then[name]), words.change(these[name], then[name]).text)
+        for label, name in (
+            ("Generations", "generations"),
+            ("Credits burned, net", "net_burn_credits"),
+            ("Active users", "active_users"),
+        )
+    ]
+    latency = words.change(these["p95_ms"], then["p95_ms"]).text
+    took = [words.duration(one["p95_ms"]) for one in (these, then)]
+    shares = [f"{words.rate(one)} ({_note(one)})" if _note(one) else words.rate(one) for one in rates]
+    return [
+        *counts,
+        Compared("Success rate", shares[0], shares[1], points.text),
+        Compared("Latency p95", took[0], took[1], latency),
     ]
 
 
@@ -209,29 +231,8 @@ def _mostly_known(values: Iterable[Any]) -> list[float]:
     return found if 2 * len(found) >= len(every) else []
 
 
-def _sums(days: Any) -> dict[str, int]:
-    return {one: int(days[one].sum()) for one in ("generations", "net_burn_credits", "succeeded", "failed")}
-
-
 def _with_prefix(row: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     return {name.removeprefix(prefix): value for name, value in row.items() if name.startswith(prefix)}
-
-
-def _summed(
-    label: str,
-    name: str,
-    now: Mapping[str, int],
-    compared: Mapping[str, int],
-    then: Mapping[str, int],
-    against: str,
-    days: Any,
-) -> Headline:
-    detail = (
-        f"{words.exact(now[name])} in all; complete days: {words.exact(compared[name])},"
-        f" {against}: {words.exact(then[name])}"
-    )
-    change = words.change(compared[name], then[name])
-    return Headline(label, words.amount(now[name]), detail, change, against, spark=days[name].tolist())
 
 
 def _pill(one: Headline) -> str | None:

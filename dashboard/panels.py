@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from dashboard import words
+from dashboard.downloads import Downloads
 from dashboard.services import current
 from queries.errors import (
     DatabaseUnavailableError,
@@ -63,17 +64,32 @@ def notices() -> None:
         st.info(words.plain(notice), icon=":material/info:")
 
 
-def footer(results: Sequence[Result], zone: str, key: str, *, explain: Explain | None = None) -> None:
-    """How old the answers are, and what they cost; for those who may, with the plan at a click."""
+def footer(
+    results: Sequence[Result],
+    zone: str,
+    key: str,
+    *,
+    explain: Explain | None = None,
+    downloads: Downloads | None = None,
+) -> None:
+    """How old the answers are, the rows as a file, and what they cost; for those who may, with the plan at a click."""
     with st.container(
         horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small", key=f"foot-{key}"
     ):
         st.caption(words.plain(freshness(results, zone, datetime.now(UTC))), width="content")
-        with st.popover(badge(results), type="tertiary", key=f"badge-{key}", help="The queries behind this panel"):
-            for number, result in enumerate(results):
-                _explain(result, zone)
-                if explain is not None:
-                    _offer_plan(result, explain, key=f"plan-{key}-{number}")
+        with st.container(horizontal=True, vertical_alignment="center", gap="small", width="content"):
+            if downloads is not None:
+                downloads.offer(results[0], key=key)
+            behind = st.popover(
+                badge(results), type="tertiary", key=f"badge-{key}", help="The queries behind this panel"
+            )
+    with behind:
+        for number, result in enumerate(results):
+            _explain(result, zone)
+            if downloads is not None and number > 0:
+                downloads.offer(result, key=f"{key}-{number}", label="Download these rows")
+            if explain is not None:
+                _offer_plan(result, explain, key=f"plan-{key}-{number}")
 
 
 def freshness(results: Sequence[Result], zone: str, now: datetime) -> str:

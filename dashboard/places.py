@@ -36,6 +36,8 @@ class Place:
 PLACES: tuple[Place, ...] = (
     Place("tenants", "Tenants", ":material/apartment:", "Accounts", default=True),
     Place("tenant", "Tenant", ":material/account_circle:", "Accounts"),
+    Place("burn", "Credit burn", ":material/local_fire_department:", "Accounts"),
+    Place("timelines", "Timelines", ":material/timeline:", "Accounts"),
 )
 
 

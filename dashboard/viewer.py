@@ -35,7 +35,12 @@ _DEMO_NAMES: dict[Role, str] = {
 ROLE_KEY = "viewer_role"
 
 EVERYBODY = frozenset(ROLES)
-OPENS: dict[str, frozenset[Role]] = {"tenants": EVERYBODY, "tenant": EVERYBODY}
+OPENS: dict[str, frozenset[Role]] = {
+    "tenants": EVERYBODY,
+    "tenant": EVERYBODY,
+    "burn": EVERYBODY,
+    "timelines": EVERYBODY,
+}
 """Which roles may open a page. A page that is not listed opens for nobody."""
 READS_PLANS: frozenset[Role] = frozenset({"engineer", "admin"})
 READS_PROMPTS: frozenset[Role] = frozenset({"account_manager", "admin"})
@@ -90,17 +95,26 @@ def begin_run() -> tuple[Visit, SessionReader]:
     """Start a page run of this session, in the script's thread; readers of earlier runs are gone from now on."""
     visit: Visit = st.session_state.setdefault("visit", Visit())
     visit.run_id = secrets.token_hex(4)
+    return visit, _reader(visit)
+
+
+def fragment_reader() -> SessionReader:
+    """The reader of a fragment that runs by itself, in its own run of the script: the reader of the page's run has
+    gone when that run ended. A newer run of the page, and the session's end, end this one too."""
+    return _reader(st.session_state.setdefault("visit", Visit()))
+
+
+def _reader(visit: Visit) -> SessionReader:
     context = get_script_run_ctx()
     if context is None or not runtime.exists():
-        return visit, SessionReader(visit, visit.run_id, is_connected=lambda: True, requests=None)
+        return SessionReader(visit, visit.run_id, is_connected=lambda: True, requests=None)
     session_id, running = context.session_id, runtime.get_instance()
-    reader = SessionReader(
+    return SessionReader(
         visit,
         visit.run_id,
         is_connected=lambda: running.is_active_session(session_id),
         requests=context.script_requests,
     )
-    return visit, reader
 
 
 def role() -> Role:
@@ -116,6 +130,15 @@ def viewer() -> Viewer:
     services, who = current(), role()
     name = _DEMO_NAMES[who] if services.is_demo else "Everybody at this address"
     return Viewer(name, who, viewer_scope(services, who))
+
+
+def own_scope(who: Viewer) -> Scope | None:
+    """The tenants that are the viewer's own to look after; None when none are assigned. On the demo its visitor looks
+    after the same tenants as the account manager. DatabaseError when they cannot be read."""
+    if who.role == "account_manager":
+        return who.scope
+    services = current()
+    return viewer_scope(services, "account_manager") if services.is_demo and who.role == "admin" else None
 
 
 def viewer_scope(services: Services, who: Role) -> Scope:

@@ -24,12 +24,20 @@ LATENCY_FROM_ROWS = {"p50": 20, "p95": 20, "p99": 100}
 _MARKUP = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~$:&@^=\"'/])")
 # Line breaks and invisible controls would leave the place that the text was given; direction marks stay inside it.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+# What makes an address of the words around it.
+_ADDRESS = re.compile(r"(?<=:)(?=/)|(?<=www)(?=\.)|(?<=.)(?=@)", re.IGNORECASE | re.DOTALL)
 _DIRECTION = re.compile("[\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069]")
 
 
 def plain(text: object) -> str:
-    """Text from the database that may stand in a Markdown label: nothing in it is markup any more."""
-    return _MARKUP.sub(r"\\\1", one_line(text))
+    """Text from the database that may stand in a Markdown label: nothing in it is markup any more, nor a link."""
+    return _MARKUP.sub(r"\\\1", unlinked(one_line(text)))
+
+
+def unlinked(text: str) -> str:
+    """Text in which no Markdown finds an address to make a link of, escaped or not: a word joiner, which nobody sees,
+    stands in each."""
+    return _ADDRESS.sub("\u2060", text)
 
 
 def one_line(text: object) -> str:

@@ -1,26 +1,27 @@
-"""Tenants: who is growing, who is about to run out, who has gone quiet."""
+"""Tenants: who is growing, who is about to run out, who has gone quiet, and whom to call first."""
 
 from functools import partial
 
-from dashboard import board, portfolio
-from queries.catalog import tenants
+import streamlit as st
 
-page = board.open_board("tenants", "Tenants", "Who is growing, who is about to run out, and who has gone quiet?")
-period = page.filter_row().period.with_grain("day")
-wanted = portfolio.toolbar(page)
-scope = page.viewer.scope
-# The figures of 28 days are those up to the period's end, so that an older period shows the tenants of its time.
-up_to = {"now": period.until, "zone": period.zone}
+from dashboard import board
+from dashboard.portfolio import calls, headlines, movers, stays, table, views, wanted
 
-page.ask(
-    {
-        "totals": tenants.portfolio_totals(scope, **up_to, **wanted.matching),
-        "days": tenants.portfolio_daily(scope, period=period, **wanted.matching),
-        "before": tenants.portfolio_daily(scope, period=period.previous(), **wanted.matching),
-        "tenants": tenants.portfolio(scope, **up_to, **wanted.matching, **wanted.page_arguments),
-    }
+page = board.open_board(
+    "tenants", "Tenants", "Whom should I call first? Figures are of 28 complete days up to the period's end."
 )
+portfolio = wanted.open_portfolio(page)
+with page.bar:
+    views.popover()
 
-page.panel("", ("totals", "days", "before"), partial(portfolio.headlines, page, wanted), height=140)
-page.panel("All tenants", ("tenants", "totals"), partial(portfolio.tenant_table, page, wanted), height=960)
+page.ask(portfolio.questions())
+
+page.panel("", ("signals",), partial(headlines.headlines, portfolio), height=150)
+page.panel("Call first", ("signals",), partial(calls.first_calls, portfolio), height=330)
+page.panel("All tenants", ("signals", "page"), partial(table.tenant_table, portfolio), height=960)
+left, right = st.columns(2)
+page.panel("Burn rose the most", ("signals",), partial(movers.up, portfolio), height=240, place=left)
+page.panel("Burn fell the most", ("signals",), partial(movers.down, portfolio), height=240, place=right)
+page.panel("Weekly cohorts", ("cohorts",), partial(stays.weekly_cohorts, portfolio), height=240)
+portfolio.ask_page()
 page.fill()

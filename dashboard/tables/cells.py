@@ -30,6 +30,12 @@ def time_column(name: str, zone: str, *, pinned: bool = False, form: str = TIME,
     return st.column_config.DatetimeColumn(name, format=form, timezone=zone, pinned=pinned, width=width, help=zone)
 
 
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows as plain dictionaries; a missing value is None."""
+    columns = {str(name): [words.known(one) for one in frame[name]] for name in frame.columns}
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
 def pairs(frame: pd.DataFrame, first: str, second: str) -> Any:
     return [(words.known(a), words.known(b)) for a, b in zip(frame[first], frame[second], strict=True)]
 

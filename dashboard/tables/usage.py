@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Any
+
 import pandas as pd
 import streamlit as st
 
@@ -40,23 +43,51 @@ def breakdown(frame: pd.DataFrame, *, noun: str, is_constant: bool, key: str) ->
     )
 
 
-def generations(frame: pd.DataFrame, *, may_read_prompts: bool, role_name: str, zone: str, key: str) -> None:
+def generations(
+    frame: pd.DataFrame,
+    *,
+    may_read_prompts: bool,
+    role_name: str,
+    zone: str,
+    key: str,
+    with_tenant: bool = False,
+) -> None:
     """`generations.latest` as a table. A role that may not read prompts gets none sent to its browser."""
+    columns: dict[str, Any] = {"created": frame["created_at"]}
+    if with_tenant:
+        columns["tenant"] = [_line(one) for one in frame["tenant"]]
+    columns |= _what_it_was(frame)
+    columns["images"] = frame["images"]
     hidden = f"hidden for the role {role_name.lower()}"
+    columns["prompt"] = list(frame["prompt"]) if may_read_prompts else [hidden] * len(frame)
+    columns["error"] = frame["error"]
+    st.dataframe(
+        pd.DataFrame(columns),
+        key=key,
+        hide_index=True,
+        height="content",
+        placeholder="–",
+        column_config={
+            "created": time_column("Created", zone, pinned=True),
+            "tenant": st.column_config.TextColumn("Tenant", width=140),
+            **_generation_columns(),
+            "images": st.column_config.NumberColumn("Images", width=70),
+            "prompt": st.column_config.TextColumn("Prompt (first 200 characters)", width="large"),
+            "error": st.column_config.TextColumn("Error", width="medium"),
+        },
+        alt="Generations, newest first, with time, user, type, model, status, credits, duration and prompt",
+    )
+
+
+def stuck(frame: pd.DataFrame, *, now: datetime, zone: str, key: str) -> None:
+    """`generations.stuck` as a table: how long each has been waiting."""
+    ages = [words.utc(one) for one in frame["created_at"]]
     shown = pd.DataFrame(
         {
+            "age": ["" if one is None else words.ago(one, now).removesuffix(" ago") for one in ages],
             "created": frame["created_at"],
-            "user": [words.one_line(one) if words.known(one) else None for one in frame["user"]],
-            "type": [words.readable(one) for one in frame["type"]],
-            "model": [words.one_line(one) for one in frame["model"]],
-            "status": [words.readable(one) for one in frame["status"]],
-            "credits": frame["credits"],
-            "took": [
-                words.duration(words.known(one)) if words.known(one) is not None else "" for one in frame["duration_ms"]
-            ],
-            "images": frame["images"],
-            "prompt": list(frame["prompt"]) if may_read_prompts else [hidden] * len(frame),
-            "error": frame["error"],
+            **_what_it_was(frame),
+            "id": frame["generation_id"],
         }
     )
     st.dataframe(
@@ -66,16 +97,38 @@ def generations(frame: pd.DataFrame, *, may_read_prompts: bool, role_name: str, 
         height="content",
         placeholder="–",
         column_config={
-            "created": time_column("Created", zone, pinned=True),
-            "user": st.column_config.TextColumn("User", pinned=False, width=140),
-            "type": st.column_config.TextColumn("Type", width=110),
-            "model": st.column_config.TextColumn("Model", width=120),
-            "status": st.column_config.TextColumn("Status", width=90),
-            "credits": st.column_config.NumberColumn("Credits", format="localized", width=70),
-            "took": st.column_config.TextColumn("Took", alignment="right", width=75),
-            "images": st.column_config.NumberColumn("Images", width=70),
-            "prompt": st.column_config.TextColumn("Prompt (first 200 characters)", width="large"),
-            "error": st.column_config.TextColumn("Error", width="medium"),
+            "age": st.column_config.TextColumn("Waiting for", pinned=True, width=100),
+            "created": time_column("Created", zone),
+            **_generation_columns(),
+            "id": st.column_config.TextColumn("Generation", width=190),
         },
-        alt="Latest generations with time, user, type, model, status, credits, duration and prompt",
+        alt="Generations that are stuck, the oldest first, with age, time, user, type, model, status and credits",
     )
+
+
+def _what_it_was(frame: pd.DataFrame) -> dict[str, Any]:
+    """The columns that every list of generations has."""
+    took = [words.known(one) for one in frame["duration_ms"]]
+    return {
+        "user": [_line(one) for one in frame["user"]],
+        "type": [words.readable(one) for one in frame["type"]],
+        "model": [words.one_line(one) for one in frame["model"]],
+        "status": [words.readable(one) for one in frame["status"]],
+        "credits": frame["credits"],
+        "took": ["" if one is None else words.duration(one) for one in took],
+    }
+
+
+def _generation_columns() -> dict[str, Any]:
+    return {
+        "user": st.column_config.TextColumn("User", pinned=False, width=140),
+        "type": st.column_config.TextColumn("Type", width=110),
+        "model": st.column_config.TextColumn("Model", width=120),
+        "status": st.column_config.TextColumn("Status", width=90),
+        "credits": st.column_config.NumberColumn("Credits", format="localized", width=70),
+        "took": st.column_config.TextColumn("Took", alignment="right", width=75),
+    }
+
+
+def _line(value: Any) -> str | None:
+    return words.one_line(value) if words.known(value) else None

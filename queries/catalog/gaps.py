@@ -17,7 +17,7 @@ PLACE = "place"
 ALL = "All"
 _SERIES = (PLACE, "series_id", "series")
 # What is unknown where nothing happened: a percentile of nothing is not 0.
-_UNKNOWN = ("p95_ms",)
+_UNKNOWN = ("p50_ms", "p95_ms", "p99_ms")
 _INSTANT = pa.timestamp("us", "UTC")
 # The place of each row's series; null is "Other", which comes last.
 Places = list[int | None]

@@ -7,9 +7,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from queries.catalog.bins import binned
 from queries.catalog.sums import Column, counted, summed, summed_again, text
+from queries.period import Period
 from queries.scope import Scope
-from queries.tables import Tables, facts
+from queries.tables import Tables, bucket, facts
 
 OTHER = "Other"
 UNNAMED = "(none)"
@@ -34,13 +36,14 @@ def largest_series(
     *,
     split: str,
     top: int,
-    bucket: Column | None = None,
+    by: Period | None = None,
 ) -> sa.CTE:
-    """Rows of (bucket_start,) place, key, owner, measures: the `top` series by generations, the rest with nulls."""
-    ranked = _ranked(_counted(tables, where, measures, split, bucket))
+    """Rows of place, key, owner, measures: the `top` series by generations, the rest with nulls. With a period, and so
+    by its buckets, also bucket_start."""
+    ranked = _ranked(_counted(tables, where, measures, split, by))
     is_named = ranked.c.place <= top
     groups: list[Column] = [sa.case((is_named, ranked.c[one])).label(one) for one in ("place", "key", "owner")]
-    if bucket is not None:
+    if by is not None:
         groups.insert(0, ranked.c.bucket_start)
     sums = [_folded(ranked.c[one.name]).label(one.name) for one in measures]
     return sa.select(*groups, *sums).group_by(*(_unlabelled(one) for one in groups)).cte("folded")
@@ -60,7 +63,7 @@ def _counted(
     where: Sequence[sa.ColumnElement[bool]],
     measures: Sequence[sa.Label[Any]],
     split: str,
-    bucket: Column | None,
+    by: Period | None,
 ) -> sa.CTE:
     rows = facts(tables)
     key = rows.c[SPLITS[split]]
@@ -69,10 +72,17 @@ def _counted(
     owner = rows.c.tenant_id if owned else sa.null()
     groups: list[Column] = [key, rows.c.tenant_id] if owned else [key]
     columns: list[Any] = [key.label("key"), owner.label("owner")]
-    if bucket is not None:
-        columns.insert(0, bucket.label("bucket_start"))
-        groups.insert(0, bucket)
-    return sa.select(*columns, *measures).where(*where).group_by(*groups).cte("counted")
+    if by is None:
+        return sa.select(*columns, *measures).where(*where).group_by(*groups).cte("counted")
+    fine = binned(rows.c.created_at, by)
+    by_bin = sa.select(fine.label("bin"), *columns, *measures).where(*where).group_by(fine, *groups).cte("by_bin")
+    start = bucket(by_bin.c.bin, by)
+    sums = [summed_again(by_bin.c[one.name]).label(one.name) for one in measures]
+    return (
+        sa.select(start.label("bucket_start"), by_bin.c.key, by_bin.c.owner, *sums)
+        .group_by(start, by_bin.c.key, by_bin.c.owner)
+        .cte("counted")
+    )
 
 
 def _ranked(counted_rows: sa.CTE) -> sa.CTE:

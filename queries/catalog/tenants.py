@@ -1,4 +1,4 @@
-"""Questions about tenants: the list of all, the sums over it, and one tenant's header."""
+"""Questions about tenants: what flags and forecasts need of all, a page of their list, and one tenant's header."""
 
 from __future__ import annotations
 
@@ -8,44 +8,118 @@ from typing import Any
 import sqlalchemy as sa
 
 from queries.catalog.arguments import checked_choice, checked_page, checked_search
-from queries.catalog.gaps import every_bucket
 from queries.catalog.portfolio import (
+    COUNTED_SORTS,
+    OWN_SORTS,
     Days,
-    burn_by_day,
-    last_seen,
-    latency,
+    latency_of_page,
     matching,
     matching_tenants,
-    tenant_rows,
-    usage_by_bucket,
+    newest_before,
+    page_in_order,
+    page_of_ids,
+    with_balance,
     with_subscription,
 )
-from queries.catalog.sums import counted, is_burn, net_burn_credits, summed, summed_again, text
+from queries.catalog.signals import (
+    burn_signals,
+    history_days,
+    quota_signals,
+    usage_signals,
+    used_in_period,
+)
+from queries.catalog.sums import is_burn, net_burn_credits, summed, text
 from queries.errors import ArgumentError
-from queries.period import Period
 from queries.query import catalog_query
 from queries.scope import Scope
-from queries.tables import Tables, aware, bucket, comparable, facts, instant, within
+from queries.tables import Tables, aware, comparable, facts, instant
 
-SORTS = (
-    "tenant",
-    "tenant_id",
-    "plan",
-    "subscription_status",
-    "renews_at",
-    "credits_left",
-    "credits_per_period",
-    "burn_28d_credits",
-    "generations_28d",
-    "generations_7d",
-    "generations_prev_7d",
-    "change_7d",
-    "is_new",
-    "succeeded_28d",
-    "failed_28d",
-    "success_rate",
-    "last_seen_at",
-)
+SORTS = (*OWN_SORTS, *COUNTED_SORTS)
+# Tenants of one answer of `signals`; more of them are an error that says so.
+MOST_TENANTS = 50_000
+
+
+@catalog_query("tenants.signals", row_limit=MOST_TENANTS)
+def signals(
+    tables: Tables, scope: Scope, *, now: datetime, zone: str, search: str, plans: tuple[str, ...]
+) -> sa.Select[Any]:
+    """All that flags and forecasts need, one row per matching tenant: tenant_id, tenant, plan, subscription_status,
+    renewing (the subscription goes on after its period), period_start, renews_at, credits_per_period, credits_left
+    (posted; null: no balance is known), history_days (complete local days from the first charge on, at most 56),
+    burn_daily (the net burn of each of the last 56 complete local days, oldest first), used_in_period_credits (net burn
+    since period_start up to now; null without a subscription), last_success_at, last_seen_at,
+    limit_hit_days_28d and quota_peak_28d (count / limit at its highest; of complete days of UTC).
+
+    Over the last 7 and 28 complete local days and over those before them: burn_7d_credits, burn_prev_7d_credits,
+    burn_28d_credits, burn_prev_28d_credits, generations_7d, generations_prev_7d, generations_28d, generations_prev_28d,
+    succeeded_7d, succeeded_prev_7d, succeeded_28d, succeeded_prev_28d, failed_7d, failed_prev_7d, failed_28d,
+    failed_prev_28d, active_users_7d, active_users_28d, active_users_prev_28d (users with a successful generation).
+    """
+    checked_search(search)
+    days = Days(now, zone)
+    # OFFSET keeps the rows one relation: what is looked up for each reaches the index then, walls or not.
+    rows = _signal_rows(tables, scope, days, search, plans).offset(0).cte("rows")
+    usage = facts(tables)
+    seen = sa.func.coalesce(rows.c.newest_at, newest_before(tables, scope, days, rows), type_=usage.c.created_at.type)
+    success = sa.func.coalesce(
+        rows.c.newest_success_at,
+        newest_before(tables, scope, days, rows, status="succeeded"),
+        type_=usage.c.created_at.type,
+    )
+    used = ("key", "began", "newest_at", "newest_success_at", "first_place", "whole_days_credits", "edge")
+    return sa.select(
+        *(one for one in rows.c if one.key not in used),
+        history_days(tables, scope, days, rows).label("history_days"),
+        used_in_period(tables, scope, rows).label("used_in_period_credits"),
+        aware(success).label("last_success_at"),
+        aware(seen).label("last_seen_at"),
+    ).order_by(rows.c.key)
+
+
+def _signal_rows(tables: Tables, scope: Scope, days: Days, search: str, plans: tuple[str, ...]) -> sa.Select[Any]:
+    """One row per matching tenant, with what one pass over each table tells; `key` and what is still to be looked up
+    (newest_at, newest_success_at, first_place, whole_days_credits, began, edge) beside it."""
+    tenant, subscription, balance = tables.organization, tables.subscription, tables.credit_balance
+    wanted = matching_tenants(tables, scope, search, plans)
+    began = comparable(subscription.c.period_start, tables.credit_transaction.c.created_at).label("began")
+    tenants = (
+        sa.select(tenant.c.tenant_id.label("key"), began)
+        .select_from(with_subscription(tables, scope))
+        .where(scope.predicate(tenant.c.tenant_id), *matching(tables, search, plans))
+        .cte("tenants")
+    )
+    usage, burn = usage_signals(tables, scope, days, wanted), burn_signals(tables, scope, days, wanted, tenants)
+    quota = quota_signals(tables, scope, days, wanted)
+    renewing = tables.has(subscription.c.status, "subscription_status", "renewing")
+    counts = [one for one in usage.c if one.key not in ("key", "newest_at", "newest_success_at")]
+    return (
+        sa.select(
+            tenant.c.tenant_id.label("key"),
+            text(tenant.c.tenant_id).label("tenant_id"),
+            tenant.c.name.label("tenant"),
+            text(subscription.c.plan).label("plan"),
+            text(subscription.c.status).label("subscription_status"),
+            sa.func.coalesce(renewing, sa.false()).label("renewing"),
+            began,
+            aware(subscription.c.period_start).label("period_start"),
+            aware(subscription.c.period_end).label("renews_at"),
+            subscription.c.credits_per_period.label("credits_per_period"),
+            balance.c.balance.label("credits_left"),
+            *(one for one in burn.c if one.key != "key"),
+            *(sa.func.coalesce(one, 0).label(one.key) for one in counts),
+            usage.c.newest_at,
+            usage.c.newest_success_at,
+            sa.func.coalesce(quota.c.limit_hit_days_28d, 0).label("limit_hit_days_28d"),
+            quota.c.quota_peak_28d,
+        )
+        .select_from(
+            with_balance(tables, scope)
+            .join(burn, burn.c.key == tenant.c.tenant_id)
+            .outerjoin(usage, usage.c.key == tenant.c.tenant_id)
+            .outerjoin(quota, quota.c.key == tenant.c.tenant_id)
+        )
+        .where(scope.predicate(tenant.c.tenant_id))
+    )
 
 
 @catalog_query("tenants.portfolio")
@@ -61,88 +135,48 @@ def portfolio(
     descending: bool,
     offset: int,
     limit: int,
+    ids: tuple[str, ...] | None = None,
 ) -> sa.Select[Any]:
-    """One row per tenant of the page: tenant_id, tenant, plan, subscription_status, renews_at, credits_left (posted),
-    credits_per_period, generations_28d, generations_7d, generations_prev_7d, succeeded_28d, failed_28d,
-    burn_28d_credits, last_seen_at, change_7d and is_new (against a base of 0), success_rate, burn_daily (the net burn
-    of each of the last 28 complete local days, oldest first), matching_tenants (the same in each row).
+    """One row per tenant of the page, in order: tenant_id, tenant, latency_rows and p95_ms (of the successful
+    generations of the last 28 complete days; null under 20), matching_tenants (the same in each row). The other figures
+    of the list are those of `tenants.signals`.
 
-    `search` is part of the name, whatever its case; `plans` of none means any, and "" stands for no plan.
+    `search` is part of the name, whatever its case; `plans` of none means any, and "" stands for no plan. `ids` are the
+    page itself, in order, where the order is one that the database cannot know; the other arguments then say nothing.
     """
     checked_choice("sort", sort, SORTS)
     checked_search(search)
     checked_page(offset, limit)
+    if ids is not None and len(ids) > limit:
+        raise ArgumentError(f"the page has {len(ids):,} tenants; ask for at most {limit:,} rows")
     days = Days(now, zone)
-    rows = tenant_rows(tables, scope, days, search, plans, since_days=28).cte("rows")
-    seen = last_seen(tables, scope, days, rows).label("last_seen_at")
-    listed = sa.select(*(one for one in rows.c if one.key != "newest_at"), *_ratios(rows), seen).cte("listed")
-    order = _order(listed, sort, descending)
-    page = sa.select(listed, sa.func.count().over().label("matching_tenants")).order_by(*order)
-    page_rows = page.offset(offset).limit(limit).cte("page")
-    burn = burn_by_day(tables, scope, days, page_rows)
-    shown = [
-        text(one).label(one.key) if one.key in ("plan", "subscription_status") else one
-        for one in page_rows.c
-        if one.key not in ("key", "burn_7d_credits")
-    ]
+    page = (
+        page_of_ids(tables, scope, ids)
+        if ids is not None
+        else page_in_order(
+            tables,
+            scope,
+            days,
+            search=search,
+            plans=plans,
+            sort=sort,
+            descending=descending,
+            offset=offset,
+            limit=limit,
+        )
+    )
+    took = latency_of_page(tables, scope, days, page)
     return (
-        sa.select(*shown, burn.c.burn_daily)
-        .select_from(page_rows.join(burn, burn.c.key == page_rows.c.key))
-        .order_by(*_order(page_rows, sort, descending))
+        sa.select(
+            text(page.c.key).label("tenant_id"),
+            page.c.tenant,
+            took.c.latency_rows,
+            took.c.p95_ms,
+            page.c.matching_tenants,
+        )
+        .select_from(page.join(took, sa.true()))
+        .order_by(page.c.place)
     )
-
-
-@catalog_query("tenants.portfolio_totals")
-def portfolio_totals(
-    tables: Tables, scope: Scope, *, now: datetime, zone: str, search: str, plans: tuple[str, ...]
-) -> sa.Select[Any]:
-    """One row over the matching tenants: tenants, active_tenants_28d (at least one successful generation),
-    generations_28d, burn_28d_credits, succeeded_28d, failed_28d, all in the last 28 complete days; the same in the 28
-    days before: active_tenants_prev_28d, generations_prev_28d, burn_prev_28d_credits, succeeded_prev_28d,
-    failed_prev_28d; credits_left (posted), running_low (less left than seven days at the burn rate of the last seven),
-    p95_ms (of the last 28 days; null under 20 successful generations)."""
-    checked_search(search)
-    days = Days(now, zone)
-    rows = tenant_rows(tables, scope, days, search, plans, since_days=56).cte("rows")
-    took = latency(tables, scope, days, search, plans).cte("took")
-    is_low = sa.and_(rows.c.burn_7d_credits > 0, rows.c.credits_left < rows.c.burn_7d_credits)
-    sums = (
-        "generations_28d",
-        "generations_prev_28d",
-        "burn_28d_credits",
-        "burn_prev_28d_credits",
-        "succeeded_28d",
-        "succeeded_prev_28d",
-        "failed_28d",
-        "failed_prev_28d",
-        "credits_left",
-    )
-    figures = [
-        counted().label("tenants"),
-        counted(rows.c.succeeded_28d > 0).label("active_tenants_28d"),
-        counted(rows.c.succeeded_prev_28d > 0).label("active_tenants_prev_28d"),
-        *(summed_again(rows.c[one]).label(one) for one in sums),
-        counted(is_low).label("running_low"),
-        sa.select(took.c.p95_ms).scalar_subquery().label("p95_ms"),
-    ]
-    return sa.select(*figures).select_from(rows)
-
-
-@catalog_query("tenants.portfolio_daily", finish=every_bucket)
-def portfolio_daily(
-    tables: Tables, scope: Scope, *, period: Period, search: str, plans: tuple[str, ...]
-) -> sa.Select[Any]:
-    """bucket_start, generations, succeeded, failed, active_tenants (at least one successful generation in the bucket),
-    net_burn_credits, over the matching tenants; every bucket that has begun, in order."""
-    checked_search(search)
-    wanted = matching_tenants(tables, scope, search, plans) if search or plans else None
-    usage = usage_by_bucket(tables, scope, period, wanted).cte("usage")
-    burn = _burn_by_bucket(tables, scope, period, wanted).cte("burn")
-    measures = [*usage.c, burn.c.net_burn_credits]
-    return sa.select(
-        sa.func.coalesce(usage.c.bucket_start, burn.c.bucket_start).label("bucket_start"),
-        *(sa.func.coalesce(one, 0).label(one.key) for one in measures if one.key != "bucket_start"),
-    ).select_from(usage.outerjoin(burn, usage.c.bucket_start == burn.c.bucket_start, full=True))
 
 
 @catalog_query("tenants.tenant_choices")
@@ -180,10 +214,9 @@ def header(tables: Tables, scope: Scope, *, now: datetime) -> sa.Select[Any]:
     if scope.ids is None or len(scope.ids) != 1:
         raise ArgumentError("the header is of exactly one tenant; narrow the scope to it")
     tenant, subscription, balance = tables.organization, tables.subscription, tables.credit_balance
-    of_balance = sa.and_(balance.c.tenant_id == tenant.c.tenant_id, scope.predicate(balance.c.tenant_id))
     usage, used = _usage_so_far(tables, scope, now).cte("usage"), _used_in_period(tables, scope, now).cte("used")
     users = sa.select(sa.func.count()).where(scope.predicate(tables.user.c.tenant_id)).select_from(tables.user)
-    source = with_subscription(tables, scope).outerjoin(balance, of_balance)
+    source = with_balance(tables, scope)
     return (
         sa.select(
             text(tenant.c.tenant_id).label("tenant_id"),
@@ -204,32 +237,6 @@ def header(tables: Tables, scope: Scope, *, now: datetime) -> sa.Select[Any]:
         .select_from(source.join(usage, sa.true()).join(used, sa.true()))
         .where(scope.predicate(tenant.c.tenant_id))
     )
-
-
-def _burn_by_bucket(tables: Tables, scope: Scope, period: Period, wanted: sa.Select[Any] | None) -> sa.Select[Any]:
-    ledger = tables.credit_transaction
-    posted = bucket(ledger.c.created_at, period)
-    burn = (
-        sa.select(posted.label("bucket_start"), net_burn_credits(tables).label("net_burn_credits"))
-        .where(scope.predicate(ledger.c.tenant_id), within(ledger.c.created_at, period), is_burn(tables))
-        .group_by(posted)
-    )
-    return burn if wanted is None else burn.where(ledger.c.tenant_id.in_(wanted))
-
-
-def _ratios(rows: sa.CTE) -> list[sa.ColumnElement[Any]]:
-    base, latest = rows.c.generations_prev_7d, rows.c.generations_7d
-    terminal = rows.c.succeeded_28d + rows.c.failed_28d
-    return [
-        (sa.cast(latest - base, sa.Double) / sa.func.nullif(base, 0)).label("change_7d"),
-        sa.and_(base == 0, latest > 0).label("is_new"),
-        (sa.cast(rows.c.succeeded_28d, sa.Double) / sa.func.nullif(terminal, 0)).label("success_rate"),
-    ]
-
-
-def _order(listed: sa.CTE, sort: str, descending: bool) -> list[sa.ColumnElement[Any]]:
-    column = sa.func.lower(listed.c.tenant) if sort == "tenant" else listed.c[sort]
-    return [(column.desc() if descending else column.asc()).nulls_last(), listed.c.key.asc()]
 
 
 def _usage_so_far(tables: Tables, scope: Scope, now: datetime) -> sa.Select[Any]:

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from queries.catalog.arguments import checked_choice, checked_top
+from queries.catalog.bins import binned
 from queries.catalog.gaps import every_bucket, every_bucket_and_series, without_place
 from queries.catalog.series import SPLITS, labels, largest_series, usage_measures
 from queries.catalog.sums import burned_credits, counted, is_burn, net_burn_credits, refunded_credits, summed_again
@@ -37,11 +38,14 @@ def over_time(tables: Tables, scope: Scope, *, period: Period, split: str, top: 
     checked_top(top)
     rows = facts(tables)
     where = [scope.predicate(rows.c.tenant_id), within(rows.c.created_at, period)]
-    start = bucket(rows.c.created_at, period)
     measures = usage_measures(tables)
     if split == "none":
-        return sa.select(start.label("bucket_start"), *measures).where(*where).group_by(start)
-    folded = largest_series(tables, where, measures, split=split, top=top, bucket=start)
+        fine = binned(rows.c.created_at, period)
+        by_bin = sa.select(fine.label("bin"), *measures).where(*where).group_by(fine).cte("by_bin")
+        start = bucket(by_bin.c.bin, period)
+        again = [summed_again(by_bin.c[one.name]).label(one.name) for one in measures]
+        return sa.select(start.label("bucket_start"), *again).group_by(start)
+    folded = largest_series(tables, where, measures, split=split, top=top, by=period)
     source, columns = labels(tables, scope, folded, split)
     sums = [folded.c[one.name] for one in measures]
     return sa.select(folded.c.bucket_start, *columns, *sums).select_from(source)

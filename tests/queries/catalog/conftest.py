@@ -11,10 +11,11 @@ import sqlalchemy as sa
 from psycopg import sql
 
 from demo.schema import create_schema
+from queries import migrations
 from queries.database import driver_url
 from queries.embedded import databases
 from queries.tables import Tables, reflected_tables
-from tests.conftest import APP, Server
+from tests.conftest import APP, OWNER, Server
 from tests.queries.catalog.world import SHAPES, Shape, World, create_tables, insert, mapping_of
 
 # A world's rows in a transaction that is rolled back, on a connection whose own zone is a hostile one.
@@ -37,6 +38,10 @@ def shaped_url(server: Server) -> Iterator[str]:
     with psycopg.connect(url) as prisma:
         create_schema(prisma)
         _loosen(prisma)
+    migrations.upgrade(server.url(name, OWNER))
+    with server.superuser(name) as connection:
+        connection.execute(sql.SQL("GRANT USAGE ON SCHEMA usage_dashboard TO {}").format(sql.Identifier(APP)))
+        connection.execute(sql.SQL("GRANT SELECT ON usage_dashboard.our_note TO {}").format(sql.Identifier(APP)))
     try:
         yield url
     finally:

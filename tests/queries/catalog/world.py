@@ -36,6 +36,8 @@ HOSTILE_ZONES = ("Pacific/Kiritimati", "America/Havana", "Asia/Kathmandu")
 NAMES = ("Ada", "Ada", "100% Ltd_\\", 'O\'Brien; DROP TABLE "User"; --', "Øre & Søn", "{x} %s :y $1", "Other", "")
 STATUSES = ("SUCCEEDED",) * 6 + ("FAILED", "CANCELLED", "PENDING", "PROCESSING")
 TYPES = ("TEXT_TO_IMAGE", "IMAGE_TO_IMAGE", "INPAINTING", "UPSCALE")
+SUBSCRIPTION_STATUSES = ("ACTIVE", "ACTIVE", "TRIALING", "PAST_DUE", "CANCELED")
+ERRORS = ("Out of memory", "Out of memory", "<b>moderated</b> %s {x}", "model 'm1' timed out\nafter 30 s", None)
 MOVEMENTS = ("GRANT", "PURCHASE", "CHARGE", "CHARGE", "CHARGE", "REFUND", "ADJUSTMENT", "EXPIRY")
 
 
@@ -51,6 +53,8 @@ class Generation:
     duration_ms: int | None
     created_at: datetime
     images: int = 0
+    error: str | None = None
+    completed_at: datetime | None = None
 
 
 @dataclass
@@ -59,6 +63,20 @@ class Movement:
     type: str
     amount: Any
     posted_at: datetime
+    user: Any = None
+    generation: Any = None
+    price_paid: Decimal | None = None
+
+
+@dataclass
+class Limit:
+    """How often one type was tried on a day, and how often it might have been."""
+
+    tenant: Any
+    type: str
+    day: date
+    count: int
+    limit: int
 
 
 @dataclass
@@ -69,6 +87,9 @@ class Tenant:
     balance: int | None
     period_start: datetime
     users: list[Any] = field(default_factory=list)
+    status: str = "ACTIVE"
+    credits_per_period: int = 500
+    period_days: int = 30
 
 
 @dataclass
@@ -79,6 +100,7 @@ class World:
     user_names: dict[Any, str]
     generations: list[Generation]
     movements: list[Movement]
+    limits: list[Limit] = field(default_factory=list)
 
     def within(self, start: datetime, end: datetime) -> list[Generation]:
         return [one for one in self.generations if start <= one.created_at < end]
@@ -111,6 +133,7 @@ def made_world(seed: int, shape: Shape, centre: datetime, *, rows: int = 120, da
             chance.choice((None, "FREE", "PRO")),
             chance.choice((None, -3, 40)),
             _near(chance, centre, days),
+            status=chance.choice(SUBSCRIPTION_STATUSES),
         )
         for number in range(4)
     ]
@@ -121,13 +144,25 @@ def made_world(seed: int, shape: Shape, centre: datetime, *, rows: int = 120, da
     busy = tenants[:3]
     generations = [_generation(chance, shape, chance.choice(busy), 1_000 + n, centre, days) for n in range(rows)]
     movements = [_movement(chance, shape, chance.choice(busy), _near(chance, centre, days)) for _ in range(rows)]
-    return World(tenants, user_names, generations, movements)
+    limits = [one for tenant in busy for one in _limits(chance, tenant, centre, days)]
+    return World(tenants, user_names, generations, movements, limits)
+
+
+def _limits(chance: random.Random, tenant: Tenant, centre: datetime, days: int) -> list[Limit]:
+    """One row for some of the days and types; a limit of 0 now and then, tried or not."""
+    wanted = [
+        (centre.date() + timedelta(days=number), type_)
+        for number in range(-days, days + 1)
+        for type_ in TYPES
+        if chance.random() < 0.3
+    ]
+    return [Limit(tenant.id, type_, day, chance.randint(0, 12), chance.choice((0, 3, 10))) for day, type_ in wanted]
 
 
 def _generation(
     chance: random.Random, shape: Shape, tenant: Tenant, number: int, centre: datetime, days: int
 ) -> Generation:
-    return Generation(
+    made = Generation(
         id=_id(chance, shape, number),
         tenant=tenant.id,
         user=chance.choice(tenant.users),
@@ -139,6 +174,11 @@ def _generation(
         created_at=_near(chance, centre, days),
         images=chance.choice((0, 1, 3)),
     )
+    if made.status == "FAILED":
+        made.error = chance.choice(ERRORS)
+    if made.status not in ("PENDING", "PROCESSING"):
+        made.completed_at = made.created_at + timedelta(milliseconds=made.duration_ms or 0)
+    return made
 
 
 def _movement(chance: random.Random, shape: Shape, tenant: Tenant, posted_at: datetime) -> Movement:
@@ -146,7 +186,8 @@ def _movement(chance: random.Random, shape: Shape, tenant: Tenant, posted_at: da
     amount = _amount(chance, shape, 50)
     if kind in ("CHARGE", "EXPIRY") or (kind == "ADJUSTMENT" and chance.random() < 0.5):
         amount = -amount
-    return Movement(tenant.id, kind, amount, posted_at)
+    price = Decimal(chance.randint(100, 9_999)) / 100 if kind == "PURCHASE" else None
+    return Movement(tenant.id, kind, amount, posted_at, chance.choice((None, *tenant.users)), price_paid=price)
 
 
 def _near(chance: random.Random, centre: datetime, days: int) -> datetime:
@@ -214,8 +255,10 @@ def insert(connection: sa.Connection, tables: Tables, world: World) -> None:
     for tenant in world.tenants:
         _add(connection, tables.organization, [{"tenant_id": tenant.id, "name": tenant.name, "created_at": now}])
         if tenant.plan is not None:
-            subscription = {"tenant_id": tenant.id, "plan": tenant.plan, "status": "ACTIVE", "credits_per_period": 500}
-            times = {"period_start": tenant.period_start, "period_end": tenant.period_start + timedelta(days=30)}
+            subscription = {"tenant_id": tenant.id, "plan": tenant.plan, "status": tenant.status}
+            subscription["credits_per_period"] = tenant.credits_per_period
+            ends = tenant.period_start + timedelta(days=tenant.period_days)
+            times = {"period_start": tenant.period_start, "period_end": ends}
             _add(connection, tables.subscription, [subscription | times])
         if tenant.balance is not None:
             balance = {"tenant_id": tenant.id, "balance": tenant.balance, "reset_at": now, "updated_at": now}
@@ -224,7 +267,8 @@ def insert(connection: sa.Connection, tables: Tables, world: World) -> None:
     _add(connection, tables.generation, [_generation_row(one) for one in world.generations])
     ledger = [
         {"id": _fresh_id(tables.credit_transaction.c.id, number), "tenant_id": one.tenant, "type": one.type}
-        | {"amount": one.amount, "created_at": one.posted_at}
+        | {"amount": one.amount, "created_at": one.posted_at, "user_id": one.user, "generation_id": one.generation}
+        | {"price_paid": one.price_paid, "currency": None if one.price_paid is None else "EUR"}
         for number, one in enumerate(world.movements)
     ]
     _add(connection, tables.credit_transaction, ledger)
@@ -235,6 +279,11 @@ def insert(connection: sa.Connection, tables: Tables, world: World) -> None:
         for n, one in enumerate(images)
     ]
     _add(connection, tables.image, rows)
+    limits = [
+        {"tenant_id": one.tenant, "type": one.type, "date": one.day, "count": one.count, "limit": one.limit}
+        for one in world.limits
+    ]
+    _add(connection, tables.usage_limit, limits)
 
 
 def _user_row(world: World, tenant: Tenant, user: Any, now: datetime) -> dict[str, Any]:
@@ -245,7 +294,8 @@ def _user_row(world: World, tenant: Tenant, user: Any, now: datetime) -> dict[st
 def _generation_row(one: Generation) -> dict[str, Any]:
     plain = {"id": one.id, "tenant_id": one.tenant, "user_id": one.user, "type": one.type, "model": one.model}
     figures = {"status": one.status, "credits_used": one.credits, "duration_ms": one.duration_ms, "prompt": "p" * 300}
-    return plain | figures | {"created_at": one.created_at, "updated_at": one.created_at}
+    times = {"created_at": one.created_at, "completed_at": one.completed_at, "updated_at": one.created_at}
+    return plain | figures | {"error": one.error} | times
 
 
 def _fresh_id(column: sa.Column[Any], number: int) -> Any:

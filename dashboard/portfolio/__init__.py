@@ -1,0 +1,1 @@
+"""The parts of the Tenants page: a room for each panel."""

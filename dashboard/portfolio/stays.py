@@ -1,0 +1,30 @@
+"""Who stays: weekly cohorts by first generation."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard import panels, words
+from dashboard.figures.retention import SO_FAR, cohort_cells
+from dashboard.insights.retention import cohorts
+from dashboard.portfolio.wanted import COHORT_WEEKS, Portfolio
+from queries.period import bucket_date
+from queries.query import Result
+
+
+def weekly_cohorts(portfolio: Portfolio, result: Result) -> None:
+    """A row for each week in which tenants began; the share of them that were active in each week since."""
+    found = cohorts(result.frame, this_week=bucket_date(portfolio.now, "week", portfolio.board.zone))
+    if not found.weeks:
+        st.info(
+            f"No tenant made its first generation in the last {COHORT_WEEKS} weeks, so there is no cohort to follow."
+        )
+        return
+    began = sum(found.sizes)
+    st.caption(
+        f"{words.counted(began, 'tenant')} that began in the last {COHORT_WEEKS} weeks, whatever the search. In each"
+        f" cell: the percentage with at least one successful generation in that week; “{SO_FAR}” marks the week in"
+        " progress, and weeks to come are blank. Weeks start on Monday."
+    )
+    alt = f"Share of active tenants by week since their first generation, {words.counted(len(found.weeks), 'cohort')}"
+    panels.chart(cohort_cells(found, is_dark=st.context.theme.type == "dark"), alt=alt, key="cohorts")

@@ -1,0 +1,115 @@
+"""What one run of the Tenants page is about: whose tenants, up to when, and which of them are listed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import streamlit as st
+
+from dashboard import listing, outlook, viewer
+from dashboard.board import Board, stop_with
+from dashboard.listing import Listing
+from dashboard.outlook import Outlook
+from dashboard.portfolio import order
+from dashboard.portfolio.sums import Sums, sums_of
+from queries.catalog import cohorts, tenants
+from queries.errors import UsageDashboardError
+from queries.query import Query, Result
+from queries.scope import Scope
+
+_PLANS = "plans_known"
+COHORT_WEEKS = 26
+
+
+@dataclass(frozen=True, slots=True)
+class Portfolio:
+    """The board, the tenants that are looked at, and the list's controls."""
+
+    board: Board
+    scope: Scope
+    listing: Listing
+
+    @property
+    def now(self) -> datetime:
+        """The figures of 28 days are those up to the period's end, so that an older period shows its own time."""
+        return self.board.period.until
+
+    @property
+    def is_narrowed(self) -> bool:
+        return bool(self.listing.search or self.listing.plans)
+
+    def questions(self) -> dict[str, Query]:
+        """What the page asks at once."""
+        matching = self._matching
+        return {
+            "signals": tenants.signals(self.scope, **matching),
+            "cohorts": cohorts.cohorts(self.scope, now=self.now, zone=self.board.zone, weeks=COHORT_WEEKS),
+        } | ({} if self.listing.by_outlook else {"page": tenants.portfolio(self.scope, **matching, **self._page)})
+
+    def ask_page(self) -> None:
+        """Ask for the rows of the list whose order needs the forecast: once the signals are there."""
+        if not self.listing.by_outlook:
+            return
+        try:
+            ids = order.page_ids(self.outlooks(self.board.answer("signals")), self.listing)
+        except UsageDashboardError:
+            ids = ()  # the panel says what happened to the signals
+        self.board.ask({"page": tenants.portfolio(self.scope, **self._matching, **self._page, ids=ids)})
+
+    def outlooks(self, signals: Result) -> list[Outlook]:
+        """The outlook of every tenant that matches search and plans."""
+        return outlook.of_result(signals, self.now, self.board.zone)
+
+    def sums(self, signals: Result) -> Sums:
+        return sums_of(self.outlooks(signals))
+
+    def listed(self, outlooks: Sequence[Outlook]) -> list[Outlook]:
+        """Those that the list holds, on all of its pages."""
+        return order.kept(outlooks, self.listing.flags)
+
+    @property
+    def _matching(self) -> dict[str, Any]:
+        return {"now": self.now, "zone": self.board.zone, **self.listing.matching}
+
+    @property
+    def _page(self) -> dict[str, Any]:
+        arguments = self.listing.page_arguments
+        # With ids the order is theirs, and one key serves all orders.
+        return arguments | {"sort": "tenant", "descending": False} if self.listing.by_outlook else arguments
+
+
+def open_portfolio(board: Board) -> Portfolio:
+    """The filters of the page, read; ends the run when there is nothing to look at."""
+    board.filter_row()
+    scope = _scope(board)
+    return Portfolio(board, scope, listing.toolbar(_plans(board, scope), board.bar))
+
+
+def _scope(board: Board) -> Scope:
+    """The viewer's tenants or, where they may see more than their own, those that they ask for."""
+    may_choose = board.viewer.scope.is_all
+    if not listing.whose(board.bar, may_choose=may_choose):
+        return board.viewer.scope
+    try:
+        own = viewer.own_scope(board.viewer)
+    except UsageDashboardError as error:
+        stop_with(error, board.visit)
+    if own is None or own.ids == frozenset():
+        st.info("No tenants are assigned to you, so there are none to show as yours.", icon=":material/person_off:")
+        st.button("Show all tenants", on_click=listing.show_everybodys, type="primary")
+        st.stop()
+    return own
+
+
+def _plans(board: Board, scope: Scope) -> list[str]:
+    """The plans that there are; those of before while the database is away."""
+    try:
+        st.session_state[_PLANS] = board.run(tenants.plans(scope)).frame["plan"].tolist()
+    except UsageDashboardError as error:
+        if _PLANS not in st.session_state:
+            stop_with(error, board.visit)
+    found: list[str] = st.session_state[_PLANS]
+    return found
