@@ -6,7 +6,7 @@ from __future__ import annotations
 import html
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from math import ceil
 from typing import Any
 
@@ -98,10 +98,11 @@ def with_whole_ticks(figure: go.Figure) -> go.Figure:
 
 
 def values_of(frame: pd.DataFrame, buckets: Sequence[Bucket], measure: str) -> tuple[Any, ...]:
+    # The first bucket may be cut to the period; a frame names it by the start of the whole one.
     by_start = {
         words.utc(start): words.known(value) for start, value in zip(frame["bucket_start"], frame[measure], strict=True)
     }
-    return tuple(by_start.get(one.start) for one in buckets)
+    return tuple(by_start.get(one.local_start.astimezone(UTC)) for one in buckets)
 
 
 def _bucket_name(bucket: Bucket, period: Period) -> str:
