@@ -5,13 +5,27 @@ from __future__ import annotations
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 
+from queries.catalog.arguments import checked_top
+from queries.catalog.balances import CHANGE, CLOSING, NUMBER, flows_and_balance
 from queries.catalog.gaps import every_bucket
-from queries.catalog.sums import burned_credits, is_burn, net_burn_credits, refunded_credits, summed
+from queries.catalog.series import OTHER, UNNAMED
+from queries.catalog.sums import (
+    Column,
+    burned_credits,
+    exact,
+    is_burn,
+    net_burn_credits,
+    refunded_credits,
+    summed,
+    summed_again,
+    text,
+)
 from queries.period import Period
 from queries.query import catalog_query
 from queries.scope import Scope
-from queries.tables import Tables, bucket, within
+from queries.tables import Tables, between, bucket, instant, within
 
 # Shown as positive numbers although they are negative amounts; adjustments keep their sign.
 _TAKEN = ("burned", "expired")
@@ -54,3 +68,141 @@ def movements(tables: Tables, scope: Scope, *, period: Period) -> sa.Select[Any]
         .where(scope.predicate(ledger.c.tenant_id), within(ledger.c.created_at, period))
         .group_by(start)
     )
+
+
+@catalog_query("credits.flows", finish=flows_and_balance)
+def flows(tables: Tables, scope: Scope, *, period: Period, top: int) -> sa.Select[Any]:
+    """bucket_start, series_id, series, granted, purchased, burned, refunded, adjusted, expired, net_burn_credits, in
+    credits, and balance_credits; every bucket that has begun for every tenant of the `top` by net burn, the largest
+    first, and "Other" (series_id null) last. Without any movement there is one series, "All".
+
+    balance_credits is the balance of all tenants of the scope together at the end of the bucket, the same for each of
+    its series: the posted balances of now less what the ledger posted after the bucket, so it is exact as far as ledger
+    and balance agree. Tenants without a posted balance are left out of it; it is null where none has one.
+    """
+    checked_top(top)
+    named = _largest_burners(_flows_by_tenant(tables, scope, period), top).cte("named")
+    standing = _standing(tables, scope, period).cte("standing")
+    tenant = tables.organization
+    of_tenant = sa.and_(tenant.c.tenant_id == named.c.key, scope.predicate(tenant.c.tenant_id))
+    name = sa.func.coalesce(sa.func.nullif(tenant.c.name, ""), text(named.c.key), UNNAMED)
+    series = sa.case((named.c.place.is_(None), OTHER), else_=name)
+    return sa.select(
+        named.c.number.label(NUMBER),
+        named.c.place,
+        text(named.c.key).label("series_id"),
+        sa.cast(series, sa.Text).label("series"),
+        *(named.c[one] for one in (*_MOVEMENTS, "net_burn_credits")),
+        named.c.change_credits.label(CHANGE),
+        standing.c.closing_credits.label(CLOSING),
+    ).select_from(standing.outerjoin(named, sa.true()).outerjoin(tenant, of_tenant))
+
+
+@catalog_query("credits.compared")
+def compared(tables: Tables, scope: Scope, *, period: Period) -> sa.Select[Any]:
+    """One row: today_gross_burn_credits, today_refunded_credits, today_net_burn_credits (of the day in progress, where
+    the period holds it), and with `previous_` gross_burn_credits, refunded_credits, net_burn_credits of as many days
+    before the period as it has complete ones. The period's burn less today's compares with the days before.
+    """
+    ledger = tables.credit_transaction
+    posted, complete, previous = ledger.c.created_at, period.complete_days(), period.previous()
+    windows = {
+        "today_": between(posted, min(complete.end, period.until), period.until),
+        "previous_": between(posted, previous.start, previous.end),
+    }
+    parts = [_burn_within(tables, scope, window, prefix) for prefix, window in windows.items()]
+    return sa.select(*parts[0].c, *parts[1].c).select_from(parts[0].join(parts[1], sa.true()))
+
+
+def _burn_within(tables: Tables, scope: Scope, window: sa.ColumnElement[bool], prefix: str) -> sa.CTE:
+    """One row of a window's burn. Summed by the ledger's own kinds first, which are told apart afterwards."""
+    ledger = tables.credit_transaction
+    moved = (
+        sa.select(ledger.c.type, summed(ledger.c.amount).label("credits"))
+        .where(scope.predicate(ledger.c.tenant_id), window)
+        .group_by(ledger.c.type)
+        .cte(prefix + "moved")
+    )
+    burned, refunded, net = (
+        tables.has(moved.c.type, "transaction_type", *kinds)
+        for kinds in (("burned",), ("refunded",), ("burned", "refunded"))
+    )
+    return sa.select(
+        _total(-moved.c.credits, burned).label(prefix + "gross_burn_credits"),
+        _total(moved.c.credits, refunded).label(prefix + "refunded_credits"),
+        _total(-moved.c.credits, net).label(prefix + "net_burn_credits"),
+    ).cte(prefix + "burn")
+
+
+def _flows_by_tenant(tables: Tables, scope: Scope, period: Period) -> sa.CTE:
+    """number (of the bucket, from 1), key, the movements by kind, net_burn_credits, change_credits (of a posted
+    balance). Summed by the ledger's own kinds first: one sum for each row, and the kinds are told apart over a few
+    thousand sums. Buckets are numbered by their bounds: `date_trunc` in a zone takes half as long again."""
+    ledger, balance = tables.credit_transaction, tables.credit_balance
+    posted = ledger.c.created_at
+    starts = [instant(posted, one.local_start) for one in period.buckets()]
+    bounds = sa.bindparam("buckets", starts, type_=postgresql.ARRAY(posted.type), unique=True)
+    number = sa.func.width_bucket(posted, bounds, type_=sa.Integer)
+    moved = (
+        sa.select(
+            ledger.c.tenant_id.label("key"),
+            number.label("number"),
+            ledger.c.type,
+            summed(ledger.c.amount).label("credits"),
+        )
+        .where(scope.predicate(ledger.c.tenant_id), within(posted, period))
+        .group_by(ledger.c.tenant_id, number, ledger.c.type)
+        .cte("moved")
+    )
+    known = sa.select(balance.c.tenant_id.label("key")).where(scope.predicate(balance.c.tenant_id)).cte("known")
+    signed = {
+        one: (-moved.c.credits if one in _TAKEN else moved.c.credits, tables.has(moved.c.type, "transaction_type", one))
+        for one in _MOVEMENTS
+    }
+    is_net = tables.has(moved.c.type, "transaction_type", "burned", "refunded")
+    return (
+        sa.select(
+            moved.c.number,
+            moved.c.key,
+            *(_total(credits, is_kind).label(one) for one, (credits, is_kind) in signed.items()),
+            _total(-moved.c.credits, is_net).label("net_burn_credits"),
+            _total(moved.c.credits, known.c.key.is_not(None)).label("change_credits"),
+        )
+        .select_from(moved.outerjoin(known, known.c.key == moved.c.key))
+        .group_by(moved.c.number, moved.c.key)
+        .cte("by_tenant")
+    )
+
+
+def _largest_burners(by_tenant: sa.CTE, top: int) -> sa.Select[Any]:
+    """The `top` tenants by net burn in the whole period, ties by key; the rest folded into one without place, key."""
+    whole = sa.func.sum(by_tenant.c.net_burn_credits).over(partition_by=by_tenant.c.key)
+    weighed = sa.select(by_tenant, whole.label("whole")).cte("weighed")
+    rank = sa.func.dense_rank().over(order_by=[weighed.c.whole.desc(), weighed.c.key])
+    ranked = sa.select(weighed, rank.label("rank")).cte("ranked")
+    is_named = ranked.c.rank <= top
+    named: list[Column] = [sa.case((is_named, ranked.c[one])) for one in ("rank", "key")]
+    sums = [summed_again(ranked.c[one]).label(one) for one in (*_MOVEMENTS, "net_burn_credits", "change_credits")]
+    labelled = [one.label(name) for one, name in zip(named, ("place", "key"), strict=True)]
+    return sa.select(ranked.c.number, *labelled, *sums).group_by(ranked.c.number, *named)
+
+
+def _standing(tables: Tables, scope: Scope, period: Period) -> sa.Select[Any]:
+    """One row: the posted balances together as they were at the period's end (or now); null when there is none."""
+    ledger, balance = tables.credit_transaction, tables.credit_balance
+    posted = ledger.c.created_at
+    known = sa.select(balance.c.tenant_id).where(scope.predicate(balance.c.tenant_id))
+    later = sa.select(summed(ledger.c.amount)).where(
+        scope.predicate(ledger.c.tenant_id),
+        ledger.c.tenant_id == sa.any_(sa.func.array(known.scalar_subquery())),
+        posted >= instant(posted, period.until),
+    )
+    total = sa.cast(sa.func.sum(balance.c.balance), exact(ledger.c.amount))
+    return sa.select((total - later.scalar_subquery()).label("closing_credits")).where(
+        scope.predicate(balance.c.tenant_id)
+    )
+
+
+def _total(credits: Column, condition: sa.ColumnElement[bool]) -> Column:
+    """The sum of sums that meet the condition; whole numbers stay whole."""
+    return sa.cast(sa.func.coalesce(sa.func.sum(credits).filter(condition), 0), exact(credits))
