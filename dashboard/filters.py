@@ -11,15 +11,28 @@ from typing import Any
 
 import streamlit as st
 
+from dashboard import address
 from queries.errors import PeriodError
-from queries.period import EARLIEST, LATEST, Period, floored, local_date, zone_info
+from queries.period import (
+    EARLIEST,
+    GRAINS,
+    LATEST,
+    Grain,
+    Period,
+    automatic_grain,
+    floored,
+    local_date,
+    zone_info,
+)
 
-NOW_STEP_S = 300
+NOW_STEP_S, LIVE_STEP_S = 300, 60
 DEFAULT_PRESET = "Last 28 days"
 CUSTOM = "Custom"
 _DEFAULT_DAYS = 28
 
 PERIOD, ZONE, FROM, TO = "period", "zone", "from", "to"
+GRAIN, AUTOMATIC = "grain", "Automatic"
+GRAIN_NAMES = (AUTOMATIC, *(one.capitalize() for one in GRAINS))
 _COMPLAINTS, _CHECKED = "filters_complaints", "filters_checked"
 _KEPT, _PAGE = "filters_kept", "filters_page"
 
@@ -94,6 +107,35 @@ def row(default_zone: str, page: str, bar: Any) -> Filters:
     return Filters(Period.of_dates(first, last, zone=zone, now=now), preset, refresh)
 
 
+def grain_choice() -> Grain | None:
+    """The control of how fine a chart is; None is the finest that fits."""
+    chosen = st.selectbox(
+        "By",
+        GRAIN_NAMES,
+        key=GRAIN,
+        bind="query-params",
+        persist_state="session",
+        on_change=address.forgive,
+        args=(GRAIN,),
+        width=120,
+        help="Minute, hour, day, week or month. Automatic is the finest with at most 400 points.",
+    )
+    return next((one for one in GRAINS if one.capitalize() == chosen), None)
+
+
+def by_grain(period: Period, chosen: Grain | None) -> tuple[Period, str]:
+    """The period by the chosen grain, or by the finest one that fits on a chart; and why it is not the chosen one."""
+    finest = automatic_grain(period.start, period.end)
+    if chosen is None or GRAINS.index(chosen) >= GRAINS.index(finest):
+        return period.with_grain(chosen or finest), ""
+    minutes = {"minute": 1, "hour": 60, "day": 1440, "week": 10_080, "month": 43_200}[chosen]
+    points = round((period.end - period.start).total_seconds() / 60 / minutes)
+    return period.with_grain(finest), (
+        f"By {chosen} this period has about {points:,} points, and a chart holds 400. It is shown by {finest}; zoom in"
+        f" to see each {chosen}."
+    )
+
+
 @cache
 def zones(default_zone: str) -> list[str]:
     """Every IANA zone; the deployment's own and UTC first."""
@@ -119,10 +161,17 @@ def local_day(instant: datetime, zone: str) -> date:
 
 def choose_days_until(last: date) -> None:
     """The 28 days up to this one. A callback."""
+    choose_days(last - timedelta(days=_DEFAULT_DAYS - 1), last)
+
+
+def choose_days(first: date, last: date) -> None:
+    """The days from first to last. A callback."""
     forgive()
     st.session_state[PERIOD] = CUSTOM
-    st.session_state[FROM] = last - timedelta(days=_DEFAULT_DAYS - 1)
-    st.session_state[TO] = last
+    for name, day in ((FROM, first), (TO, last)):
+        st.session_state[name] = day
+        # A date control that was not there before does not write itself into the URL.
+        st.query_params[name] = day.isoformat()
 
 
 def _carry_over(page: str) -> None:

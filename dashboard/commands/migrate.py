@@ -23,7 +23,7 @@ def migrate(
         ),
     ] = True,
 ) -> None:
-    """Create or update the schema usage_dashboard (query log, walls) through DIRECT_URL. Touches nothing else."""
+    """Create or update the schema usage_dashboard (query log, notes, walls) through DIRECT_URL, and nothing else."""
     settings = load_settings()
     if settings.direct_url is None:
         raise SettingsError("no database is named to migrate; set DIRECT_URL to a direct address (no pooler)")

@@ -163,6 +163,8 @@ def sentence(runway: Runway, today: date) -> str:
         case "runs_out":
             late = _date(runway.p90_days, today) or f"after {words.counted(runway.horizon_days, 'day')}"
             around, early = _date(runway.p50_days, today), _date(runway.p10_days, today)
+            if runway.p90_days == 0:
+                return f"Runs out today, {around}, if {pattern} continues."
             return f"Runs out around {around} ({early} to {late}) if {pattern} continues."
         case "empty":
             return "Already empty."
@@ -184,6 +186,8 @@ def short(runway: Runway, today: date) -> str:  # noqa: ARG001 - every wording t
     match runway.state:
         case "runs_out":
             late = f"{runway.p90_days}" if runway.p90_days is not None else f">{runway.horizon_days}"
+            if runway.p90_days == 0:
+                return "today"
             return f"{runway.p50_days} d ({runway.p10_days}–{late})"
         case "beyond":
             return f"> {runway.horizon_days} d"

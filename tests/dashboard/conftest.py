@@ -69,7 +69,7 @@ def texts() -> Callable[[AppTest], str]:
 
 def said_by(app: AppTest) -> str:
     """All that the page says outside tables and charts."""
-    kinds = ("title", "subheader", "markdown", "caption", "info", "warning", "error")
+    kinds = ("title", "header", "subheader", "markdown", "caption", "info", "warning", "error")
     said = [str(element.value) for kind in kinds for element in app.get(kind)]
     figures = [f"{one.label}: {one.value}" for one in app.metric]
     return "\n".join([*said, *figures, *(one.label for one in app.button)])

@@ -48,6 +48,10 @@ def random_address(chance: random.Random, ids: list[str], names: list[str]) -> t
     if chance.random() < 0.5:
         parameters |= {"search": chance.choice(["", "a", chance.choice(names)[:20]]), "page": str(chance.randint(1, 3))}
         return "", parameters
+    if chance.random() < 0.4:
+        parameters |= {"by": chance.choice(("Tenant", "User", "Model")), "gfrom": "2026-06-01T00:00:00Z"}
+        parameters |= {chance.choice(("tenant", "of")): chance.choice(ids)}
+        return "timelines", parameters
     parameters |= {"tenant": chance.choice(ids), "split": chance.choice(("Type", "User", "Model"))}
     return "tenant", parameters
 

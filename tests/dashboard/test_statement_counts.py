@@ -25,7 +25,19 @@ MOST_ROWS_DRAWN = 400 * 9
 PER_TENANT = {"tenants.signals"}
 TENANT = "org_00001"
 # The views of pages that have several.
-VIEWS: dict[str, list[dict[str, str]]] = {"tenant": [{"tenant": TENANT}]}
+TENANT_VIEWS = ("Overview", "Credits", "Users", "Quotas", "Quality", "Generations", "Ledger", "Compare")
+VIEWS: dict[str, list[dict[str, str]]] = {
+    "tenant": [
+        *({"tenant": TENANT, "tab": one} for one in TENANT_VIEWS),
+        {"tenant": TENANT, "tab": "Compare", "with": "org_00002"},
+    ],
+    "timelines": [
+        {},
+        {"by": "User", "gfrom": "2026-06-10T00:00:00Z", "gto": "2026-06-11T00:00:00Z"},
+        {"measure": "Latency", "by": "Tenant"},
+        {"tenant": TENANT, "measure": "Success rate", "by": "Model", "live": "true"},
+    ],
+}
 _FILL = (
     """INSERT INTO "Organization" (id, name, slug, "createdAt", "updatedAt")
        SELECT id, 'Tenant ' || id, id, '2026-01-01', '2026-01-01'
@@ -50,6 +62,8 @@ _FILL = (
              FROM "Organization", generate_series(0, 55) AS n) AS made""",
     """INSERT INTO "CreditTransaction" (id, "organizationId", "userId", "generationId", type, amount, "createdAt")
        SELECT 'ct' || id, "organizationId", "userId", id, 'CHARGE', -"creditsUsed", "createdAt" FROM "Generation" """,
+    """INSERT INTO "CreditTransaction" (id, "organizationId", type, amount, "createdAt")
+       SELECT 'grant' || id, id, 'GRANT', 200 + 56 * 2, '2026-03-01' FROM "Organization" """,
 )
 
 
@@ -102,7 +116,7 @@ def statements(server: Server, tenants: int) -> dict[str, tuple[Counter[str], di
             known = len(held.monitor.recent())
             app.run()
             assert not app.exception, app.exception
-            assert not app.error, app.error
+            assert not app.error, f"{page} {parameters}: {[one.value for one in app.error]}"
             ran = [one for one in held.monitor.recent()[known:] if one.outcome == "miss"]
             most: dict[str, int] = {}
             for one in ran:

@@ -19,6 +19,7 @@ WRONG = {
     "CACHE_BYTES": "-1",
     "LOG_FORMAT": "xml",
     "USAGE_DASHBOARD_AUTH": "maybe",
+    "DIGEST_WEBHOOK_URL": "http://hooks.example/word",
 }
 
 
@@ -50,6 +51,24 @@ def test_settings_are_frozen_and_hide_secrets(monkeypatch: pytest.MonkeyPatch) -
     assert "word" not in repr(settings)
     with pytest.raises(ValueError, match="frozen"):
         settings.port = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("accepted", ["https://hooks.example/word", "http://localhost:8/x", "http://[::1]:8/x"])
+def test_a_webhook_is_https_or_on_this_machine(accepted: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DIGEST_WEBHOOK_URL", accepted)
+    kept = load_settings().digest_webhook_url
+    assert kept is not None
+    assert kept.get_secret_value() == accepted
+    assert accepted not in repr(load_settings())
+
+
+@pytest.mark.parametrize(
+    "refused", ["https://", "http://localhost.evil.example", "file:///etc/passwd", "http://[", "x"]
+)
+def test_any_other_webhook_is_refused(refused: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DIGEST_WEBHOOK_URL", refused)
+    with pytest.raises(SettingsError, match="DIGEST_WEBHOOK_URL is not accepted: an address that starts with https"):
+        load_settings()
 
 
 def test_the_data_folder_can_be_moved(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -5,12 +5,13 @@ from datetime import datetime
 from typing import Any
 
 import queries.catalog  # noqa: F401 - makes every question known
+from queries.catalog import tenants
 from queries.period import Period
 from queries.query import CATALOG, Query
 from queries.scope import Scope
 
 # Questions that only one tenant's scope can ask.
-OF_ONE_TENANT = ("tenants.header",)
+OF_ONE_TENANT = ("tenants.header", "ledger.page", "ledger.reconciliation")
 
 
 def sample_arguments(now: datetime, zone: str) -> dict[str, list[dict[str, Any]]]:
@@ -21,13 +22,14 @@ def sample_arguments(now: datetime, zone: str) -> dict[str, list[dict[str, Any]]
     moment = {"now": now, "zone": zone}
     page = {"offset": 0, "limit": 50}
     return {
+        "tenants.signals": [{**moment, **every}, {**moment, **chosen}],
         "tenants.portfolio": [
-            {**moment, **every, **page, "sort": "burn_28d_credits", "descending": True},
+            *({**moment, **every, **page, "sort": one, "descending": True} for one in tenants.SORTS),
             {**moment, **chosen, **page, "sort": "tenant", "descending": False},
-            {**moment, **every, **page, "sort": "last_seen_at", "descending": True},
+            {**moment, **chosen, **page, "sort": "change_7d", "descending": False},
+            {**moment, **every, **page, "sort": "tenant", "descending": False, "ids": ("b", "a", "org' -- %")},
         ],
-        "tenants.portfolio_totals": [{**moment, **every}, {**moment, **chosen}],
-        "tenants.portfolio_daily": [{"period": period, **every}, {"period": period, **chosen}],
+        "tenants.cohorts": [{**moment, "weeks": 12}],
         "tenants.tenant_choices": [{"search": "", "limit": 20}, {"search": "e", "limit": 20}],
         "tenants.plans": [{}],
         "tenants.header": [{"now": now}],
@@ -41,11 +43,33 @@ def sample_arguments(now: datetime, zone: str) -> dict[str, list[dict[str, Any]]
         "usage.daily": [{"period": period}],
         "usage.totals": [{"period": period}],
         "usage.newest": [{}],
+        "timelines.latency": [{"period": period}],
+        "timelines.latency_by_series": [
+            {"period": period, "split": one, "top": 2} for one in ("type", "model", "user", "tenant")
+        ],
+        "timelines.failures": [{"period": period, "top": 3}, {"period": period.with_grain("week"), "top": 1}],
+        "timelines.hours": [{"period": period.with_grain("hour")}],
+        "timelines.live": [{**moment, "minutes": 60}],
         "credits.burn_over_time": [{"period": period}],
         "credits.movements": [{"period": period.with_grain("month")}],
+        "credits.flows": [{"period": period, "top": 3}, {"period": period.with_grain("month"), "top": 1}],
+        "credits.compared": [{"period": period}],
+        "notes.pinned": [{"period": period}, {"period": period, "version": "2"}],
         "generations.latest": [
             {"period": period, "offset": 0, "limit": 20},
             {"period": period, "offset": 1, "limit": 20, "user_id": "nobody"},
+            {"period": period, **page, "status": "FAILED", "generation_type": "UPSCALE", "model": "m1"},
+        ],
+        "generations.stuck": [{"now": now, **page}],
+        "generations.pictures": [{"generation_ids": ("1", "2"), "since": now}],
+        "generations.picture": [{"image_id": "1"}],
+        "latency.over_time": [{"period": period}],
+        "ledger.page": [{"period": period, **page}, {"period": period, "offset": 2, "limit": 20}],
+        "ledger.reconciliation": [{}],
+        "limits.by_day": [{"period": period, "top": 3}],
+        "users.of_period": [
+            {"period": period, **page, "sort": "generations", "descending": True},
+            {"period": period, **page, "sort": "user", "descending": False},
         ],
     }
 
