@@ -159,18 +159,20 @@ class Board:
         except UsageDashboardError as raised:
             results, error = [], raised
         place = slot.place.container(height=slot.height) if slot.is_skeleton else slot.place
-        with place, st.container(border=bool(slot.title), height=slot.height):
-            if slot.title:
-                st.header(words.plain(slot.title), anchor=False)
-            if error is not None:
-                panels.failure(error, key=key)
-                return
-            try:
-                slot.draw(*results)
-            except UsageDashboardError as raised:
-                panels.failure(raised, key=key)
-            except Exception as unexpected:  # noqa: BLE001 - a defect in one panel must not hide the others
-                panels.failure(_logged(unexpected, self.page, slot.names), key=key)
+        # Whatever stands in the panels of a row, their footers stand on one line.
+        with place, st.container(border=bool(slot.title), height=slot.height, vertical_alignment="distribute"):
+            with st.container():
+                if slot.title:
+                    st.header(words.plain(slot.title), anchor=False)
+                if error is not None:
+                    panels.failure(error, key=key)
+                    return
+                try:
+                    slot.draw(*results)
+                except UsageDashboardError as raised:
+                    panels.failure(raised, key=key)
+                except Exception as unexpected:  # noqa: BLE001 - a defect in one panel must not hide the others
+                    panels.failure(_logged(unexpected, self.page, slot.names), key=key)
             period = self.filters.period if self.filters is not None else None
             panels.footer(
                 results,

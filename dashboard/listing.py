@@ -62,8 +62,9 @@ def whose(bar: Any, *, may_choose: bool) -> bool:
     return bool(chosen == MINE)
 
 
-def toolbar(plans: Sequence[str], bar: Any) -> Listing:
-    """Search, plans, flags, sort and direction, in the page's bar of filters; each change starts at page 1 again."""
+def toolbar(plans: Sequence[str], bar: Any, list_bar: Any) -> Listing:
+    """Search, plans and flags in the page's bar of filters, sort and direction above the list; each change starts at
+    page 1 again."""
     wrong = address.complaints(_checks(plans))
     with bar:
         search = st.text_input(
@@ -81,6 +82,7 @@ def toolbar(plans: Sequence[str], bar: Any) -> Listing:
             "Plans", plans, format_func=plan_name, **_bound(PLANS), placeholder="All plans", width=130
         )
         flags = st.selectbox("Flags", FLAG_CHOICES, **_bound(FLAGS), width=110)
+    with list_bar:
         sort = st.selectbox("Sort by", list(SORTS), **_bound(SORT, _sorted), width=130)
         order = st.selectbox("Order", [DESCENDING, ASCENDING], **_bound(ORDER), width=130)
     address.show(wrong)

@@ -40,10 +40,10 @@ def pinned_query(scope: Scope, period: Period) -> dict[str, Query]:
     return {NOTES: notes.pinned(scope, period=period.with_grain("day"), version=notebook.version)}
 
 
-def marked(figure: go.Figure, board: Board, period: Period, tenants: Mapping[str, str] | None = None) -> go.Figure:
+def marked(figure: go.Figure, board: Board, period: Period, *, named: bool = False) -> go.Figure:
     """The figure with the page's notes; as it is when they cannot be read, which the list says."""
     frame, _ = _rows(board)
-    return figure if frame is None else mark(figure, frame, period, tenants)
+    return figure if frame is None else mark(figure, frame, period, named=named)
 
 
 def control(board: Board, scope: Scope) -> None:
@@ -82,7 +82,7 @@ def _list_and_form(board: Board, scope: Scope) -> None:
         _form(board, scope.ordered_ids[0])
     else:
         st.caption("Open a tenant to pin a note to it.")
-    _list(board, frame)
+    _list(board, frame, named=len(scope.ordered_ids) != 1)
 
 
 def _form(board: Board, tenant_id: str) -> None:
@@ -101,21 +101,22 @@ def _form(board: Board, tenant_id: str) -> None:
         st.form_submit_button("Pin", type="primary", on_click=_pin, args=(board.page, tenant_id, day_key, text_key))
 
 
-def _list(board: Board, frame: pd.DataFrame) -> None:
+def _list(board: Board, frame: pd.DataFrame, *, named: bool) -> None:
     if frame.empty:
         st.caption(f"No notes from {words.span(board.period)}.")
         return
     if len(frame) >= notes.NOTES_SHOWN:
         st.caption(f"The newest {notes.NOTES_SHOWN} notes of the period.")
     for row in frame.to_dict("records"):
-        _one(board, row)
+        _one(board, row, named=named)
 
 
-def _one(board: Board, row: Mapping[Any, Any]) -> None:
+def _one(board: Board, row: Mapping[Any, Any], *, named: bool) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         with st.container(width="stretch", gap=None):
             st.markdown(words.plain(row["text"]))
-            st.caption(f"{words.day(row['day'])} · {words.plain(row['author'])}")
+            whose = f"{words.plain(words.shortened(row['tenant']))} · " if named and words.known(row["tenant"]) else ""
+            st.caption(f"{whose}{words.day(row['day'])} · {words.plain(row['author'])}")
         who = _author(board.viewer)
         if who.may_remove_any or row["author"] == who.name:
             st.button(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 
 import plotly.graph_objects as go
 import streamlit as st
@@ -24,7 +24,6 @@ from queries.errors import (
 from queries.query import Query, Result, Timings
 
 Explain = Callable[[Query], str]
-SelectionMode = Literal["points", "box", "lasso"]
 
 RETRY_EVERY_S = 2.0
 # How often the page looks whether a newer answer is there, how many looks are enough, and how many times in a row the
@@ -46,16 +45,6 @@ _OUTCOMES = {
 def chart(figure: go.Figure, *, alt: str, key: str) -> None:
     """A chart to look at."""
     st.plotly_chart(figure, theme="streamlit", config=_CHART, alt=alt, key=key)
-
-
-def selectable_chart(
-    figure: go.Figure, *, alt: str, key: str, on_select: Callable[[], None], modes: Sequence[SelectionMode]
-) -> None:
-    """A chart to click ("points") or drag on ("box"); the callback reads `st.session_state[key].selection`."""
-    figure.update_layout(dragmode="select" if "box" in modes else False, clickmode="event+select", selectdirection="h")
-    st.plotly_chart(
-        figure, theme="streamlit", config=_CHART, alt=alt, key=key, on_select=on_select, selection_mode=tuple(modes)
-    )
 
 
 def notices() -> None:

@@ -38,7 +38,8 @@ def view(board: Board, scope: Scope) -> None:
     """The questions and panels of the view. The subscription period has to be known before its burn is asked for."""
     period, days = board.period, board.period.with_grain("day")
     header = tenants.header(scope, now=period.now)
-    span = of_subscription(words.first_row(board.run(header).frame), period)
+    row = words.first_row(board.run(header).frame)
+    span = of_subscription(row, period)
     board.ask(
         {
             "header": header,
@@ -50,7 +51,7 @@ def view(board: Board, scope: Scope) -> None:
     )
     wide, narrow = st.columns([2, 1])
     board.panel(
-        "Burn against an even burn" if span.is_subscription else "Burn against the days before",
+        "Burn against an even burn" if _to_spread(span, row) else "Burn against the days before",
         ("pace", "pace before", "header"),
         partial(pacing, span),
         height=330,
@@ -80,9 +81,8 @@ def pacing(span: Span, pace: Result, before: Result, header: Result) -> None:
     """The cumulated burn, the line it is held against, and the difference in words."""
     row = words.first_row(header.frame)
     burned = sum(pace.frame["net_burn_credits"])
-    posted, used = row.get("credits_left"), row.get("used_in_period_credits")
-    available = None if posted is None or used is None else posted + used
-    if span.is_subscription and available is not None and available > 0:
+    available = _to_spread(span, row)
+    if available is not None:
         expected = even(float(available), span.period)
     else:
         expected = as_before(before.frame, span.period.previous(), span.period)
@@ -93,10 +93,20 @@ def pacing(span: Span, pace: Result, before: Result, header: Result) -> None:
         st.markdown(words.plain(line))
 
 
+def _to_spread(span: Span, row: dict[str, Any]) -> Any:
+    """Credits that were there for the subscription period; none where they are not known, or were no more than none."""
+    posted, used = row.get("credits_left"), row.get("used_in_period_credits")
+    if not span.is_subscription or posted is None or used is None or posted + used <= 0:
+        return None
+    return posted + used
+
+
 def _difference(span: Span, expected: Expected, burned: Any, row: dict[str, Any]) -> list[str]:
     if not span.is_subscription:
         return [span.reason]
     said = standing.pace(row, span.period.now)
+    if not said and row.get("credits_left") is not None and row.get("used_in_period_credits") is not None:
+        return ["No credits were there for this period, so the days before are the only measure."]
     if not said:
         return ["The credits of this period are not known, so the days before are the only measure."]
     share = (span.period.now - span.period.start) / (span.period.end - span.period.start)

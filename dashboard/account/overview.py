@@ -6,7 +6,7 @@ from functools import partial
 
 import streamlit as st
 
-from dashboard import address, headline, notes, outlook, palette, panels, words
+from dashboard import address, headline, notes, outlook, palette, panels, places, words
 from dashboard.account import standing
 from dashboard.account.tabs import TAB
 from dashboard.board import Board, offer_newest
@@ -95,6 +95,10 @@ def generations(board: Board, split: str, now: Result, before: Result) -> None:
     total = int(now.frame["generations"].sum())
     alt = f"Bars: generations by {split}, {words.span(period)}, {words.exact(total)} in all"
     panels.chart(notes.marked(figure, board, period), alt=alt, key="usage")
+    st.caption(words.plain(f"Grey line: the {words.previous_days(period)}."))
+    with st.container(horizontal=True, gap="small"):
+        for page, label in (("timelines", "Its timeline"), ("burn", "Its credit burn")):
+            places.link(page, label, {"tenant": now.query.scope.ordered_ids[0]})
 
 
 def before_the_call(board: Board, signals: Result) -> None:

@@ -60,6 +60,7 @@ def quota_heatmap(period: Period, result: Result) -> None:
             for column, one in enumerate(line)
             if one is not None and one["is_hit"]
         },
+        is_dark=st.context.theme.type == "dark",
     )
     hits = [row for row in cells.values() if row["is_hit"]]
     panels.chart(figure, alt=f"Heatmap: share of the daily limit by type and day, {len(hits)} hits", key="quotas")

@@ -92,15 +92,7 @@ def burned(burn: Burn, flows: Result) -> None:
     total = words.exact(sum(frame["net_burn_credits"].tolist()))
     alt = f"Bars: net credits burned by tenant, {words.span(burn.period)}, {total} in all"
     figure = burn_by_tenant(frame, burn.period, known=palette.of_series("tenant", frame))
-    panels.chart(notes.marked(figure, burn.board, burn.period, _names(burn, frame)), alt=alt, key="burned")
-
-
-def _names(burn: Burn, frame: pd.DataFrame) -> dict[str, str] | None:
-    """Whose a note is, where the chart shows several tenants."""
-    if burn.is_one:
-        return None
-    pairs = zip(frame["series_id"], frame["series"], strict=True)
-    return {str(one): str(name) for one, name in pairs if words.known(one) is not None}
+    panels.chart(notes.marked(figure, burn.board, burn.period, named=not burn.is_one), alt=alt, key="burned")
 
 
 def moved(burn: Burn, flows: Result, signals: Result) -> None:
@@ -227,7 +219,7 @@ def _focus_control(found: list[Forecast], one: Forecast) -> None:
             on_change=_focus_picked,
             width=260,
         )
-        places.link("tenant", "Tenant", {"tenant": one.tenant_id})
+        places.link("tenant", "Its page", {"tenant": one.tenant_id})
         st.button(
             "Only this tenant",
             key="burn_alone",

@@ -13,9 +13,11 @@ from dashboard.figures.colours import HUES
 Cell = tuple[int, int]
 # A hue that grows out of the background reads on both themes, without knowing which one is shown.
 _HUE = tuple(int(HUES[0][start : start + 2], 16) for start in (1, 3, 5))
-_FAINTEST = 0.12
-# From here on the hue is so strong that white reads better than the theme's own text.
-_STRONG = 0.8
+_FAINTEST, _FAINTEST_ON_DARK = 0.12, 0.24
+# What is written on cells that are not full of the hue, on the light theme and on the dark one: the theme's grey cannot
+# be read on the middle of the scale. On the light one, white reads better from this share of the strongest on.
+INK = ("#14181D", "#FFFFFF")
+_STRONG = 0.85
 _TICKS = 7
 _ROW_PX, _AXIS_PX = 26, 52
 
@@ -33,11 +35,12 @@ def heatmap(
     marks: Collection[Cell] = (),
     mark: str = "✕",
     height_px: int | None = None,
+    is_dark: bool = False,
 ) -> go.Figure:
     """`values[row][column]`, the first row on top; None is a blank cell, which has no hover either. `hovers` is what
     hovering a cell says, `texts` what stands in it. The strongest colour is that of `highest` (else of the largest
     value) and of all above it. `marks` are the cells (row, column) that get a `mark`; `title` names the columns' axis;
-    at most `ticks` columns are named."""
+    at most `ticks` columns are named. `is_dark`: the page's theme, for what is written in the cells."""
     top = highest if highest is not None else max((one for row in values for one in row if one is not None), default=0)
     figure = go.Figure()
     figure.add_heatmap(
@@ -47,7 +50,7 @@ def heatmap(
         customdata=[list(row) for row in hovers],
         hovertemplate="%{customdata}<extra></extra>",
         hoverongaps=False,
-        colorscale=[[0, _shade(_FAINTEST)], [1, _shade(1)]],
+        colorscale=[[0, _shade(_FAINTEST_ON_DARK if is_dark else _FAINTEST)], [1, _shade(1)]],
         zmin=0,
         zmax=top or 1,
         showscale=False,
@@ -55,9 +58,9 @@ def heatmap(
         ygap=2,
     )
     if texts is not None:
-        _write(figure, values, texts, top or 1)
+        _write(figure, values, texts, top or 1, INK[is_dark])
     if marks:
-        _write(figure, values, _marked(rows, columns, marks, mark), top or 1)
+        _write(figure, values, _marked(rows, columns, marks, mark), top or 1, INK[is_dark])
     _lay_out(figure, rows, columns, title, ticks)
     figure.update_layout(height=height_px or _AXIS_PX + _ROW_PX * max(len(rows), 1))
     return figure
@@ -68,11 +71,11 @@ def _shade(strength: float) -> str:
 
 
 def _write(
-    figure: go.Figure, values: Sequence[Sequence[float | None]], texts: Sequence[Sequence[str]], top: float
+    figure: go.Figure, values: Sequence[Sequence[float | None]], texts: Sequence[Sequence[str]], top: float, ink: str
 ) -> None:
     cells = [(row, column) for row, line in enumerate(texts) for column, text in enumerate(line) if text]
     strong = {(row, column) for row, column in cells if (values[row][column] or 0) >= _STRONG * top}
-    for colour, chosen in (("white", strong), (None, set(cells) - strong)):
+    for colour, chosen in (("#FFFFFF", strong), (ink, set(cells) - strong)):
         places = sorted(chosen)
         _place(figure, [label(texts[row][column]) for row, column in places], places, colour)
 
@@ -82,17 +85,15 @@ def _marked(rows: Sequence[str], columns: Sequence[str], marks: Collection[Cell]
     return [[mark if (row, column) in places else "" for column in range(len(columns))] for row in range(len(rows))]
 
 
-def _place(figure: go.Figure, texts: Sequence[str], cells: Sequence[Cell], colour: str | None) -> None:
-    """Words in cells; without a colour they take the theme's."""
+def _place(figure: go.Figure, texts: Sequence[str], cells: Sequence[Cell], colour: str) -> None:
     if not cells:
         return
-    font = {"size": 11} if colour is None else {"size": 11, "color": colour}
     figure.add_scatter(
         x=[column for _, column in cells],
         y=[row for row, _ in cells],
         text=list(texts),
         mode="text",
-        textfont=font,
+        textfont={"size": 11, "color": colour},
         hoverinfo="skip",
         showlegend=False,
     )

@@ -26,11 +26,11 @@ _HOVER_LETTERS = 60
 DOT = "•"
 
 
-def mark(figure: go.Figure, frame: pd.DataFrame, period: Period, tenants: Mapping[str, str] | None = None) -> go.Figure:
-    """The figure with the notes of `notes.pinned`; `tenants` are names to tell several tenants' notes apart."""
+def mark(figure: go.Figure, frame: pd.DataFrame, period: Period, *, named: bool = False) -> go.Figure:
+    """The figure with the notes of `notes.pinned`; `named` says whose each is, where there are several tenants'."""
     buckets = period.buckets()
     names = bucket_names(buckets, period)
-    notes = _by_bucket(frame, buckets, period, tenants or {})
+    notes = _by_bucket(frame, buckets, period, named=named)
     rows = _rows({place: _short(texts) for place, texts in notes.items()}, len(buckets))
     for place, texts in notes.items():
         figure.add_shape(
@@ -62,15 +62,13 @@ def mark(figure: go.Figure, frame: pd.DataFrame, period: Period, tenants: Mappin
     return figure
 
 
-def _by_bucket(
-    frame: pd.DataFrame, buckets: Sequence[Bucket], period: Period, tenants: Mapping[str, str]
-) -> dict[int, list[str]]:
+def _by_bucket(frame: pd.DataFrame, buckets: Sequence[Bucket], period: Period, *, named: bool) -> dict[int, list[str]]:
     """The notes' texts by their bucket's place, in order; those of days that have not begun are not there."""
     found: defaultdict[int, list[str]] = defaultdict(list)
-    for tenant_id, day, text in zip(frame["tenant_id"], frame["day"], frame["text"], strict=True):
+    for tenant, day, text in zip(frame["tenant"], frame["day"], frame["text"], strict=True):
         place = _place(buckets, day, period)
         if place is not None:
-            found[place].append(f"{tenants[tenant_id]}: {text}" if tenant_id in tenants else str(text))
+            found[place].append(f"{tenant}: {text}" if named and words.known(tenant) else str(text))
     return dict(sorted(found.items()))
 
 

@@ -9,8 +9,6 @@ from dashboard.figures.heatmaps import heatmap
 from dashboard.insights.retention import WEEK, Cell, Cohorts, labels
 
 SO_FAR = "…"
-# What is written on cells that are not full of colour, on the light theme and on the dark one.
-INK = ("#1A1F27", "#FFFFFF")
 
 
 def cohort_cells(cohorts: Cohorts, *, is_dark: bool = False) -> go.Figure:
@@ -20,7 +18,7 @@ def cohort_cells(cohorts: Cohorts, *, is_dark: bool = False) -> go.Figure:
         f"{words.day(week)} ({words.counted(size, 'tenant')})"
         for week, size in zip(cohorts.weeks, cohorts.sizes, strict=True)
     ]
-    figure = heatmap(
+    return heatmap(
         rows,
         list(labels(columns)),
         cohorts.shares(),
@@ -29,10 +27,8 @@ def cohort_cells(cohorts: Cohorts, *, is_dark: bool = False) -> go.Figure:
         highest=1,
         title="Weeks since the one of the first generation",
         ticks=columns,
+        is_dark=is_dark,
     )
-    # The theme's grey cannot be read on the middle of the scale.
-    figure.update_traces(textfont_color=INK[is_dark], selector=lambda trace: trace.textfont.color is None)
-    return figure
 
 
 def _text(cell: Cell | None) -> str:

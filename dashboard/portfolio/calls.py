@@ -24,12 +24,14 @@ def first_calls(portfolio: Portfolio, signals: Result) -> None:
         _nobody(portfolio, signals)
         return
     st.caption(
-        f"{words.counted(len(flagged), 'tenant')} of {len(portfolio.outlooks(signals)):,} with a reason to call. Those"
-        " with the most credits at stake and the most urgent reasons come first. Runway: days until the credits run"
-        " out, and from when to when, if the pattern of the last 8 weeks continues."
+        f"{len(flagged):,} of {words.counted(len(portfolio.outlooks(signals)), 'tenant')} with a reason to call, those"
+        " with most credits at stake and the most urgent reasons first. Runway: days until the credits run out"
+        " (early–late).",
+        help="If the burn pattern of the last 8 weeks continues; early and late are P10 and P90 of the forecast.",
     )
-    for one in flagged[:SHOWN]:
-        _call(portfolio, one)
+    with st.container(gap="xsmall"):
+        for one in flagged[:SHOWN]:
+            _call(portfolio, one)
     if len(flagged) > SHOWN:
         st.button(
             f"List all {len(flagged):,} in this order",
@@ -48,7 +50,7 @@ def _nobody(portfolio: Portfolio, signals: Result) -> None:
 
 
 def _call(portfolio: Portfolio, one: Outlook) -> None:
-    name, why, credits = st.columns([4, 13, 9], gap="small", vertical_alignment="top")
+    name, why, credits = st.columns([4, 14, 8], gap="small", vertical_alignment="top")
     with name:
         places.link("tenant", words.plain(words.shortened(one.tenant, 32)), {"tenant": one.tenant_id})
     why.markdown(" ".join(_reasons(one.flags)))

@@ -81,11 +81,11 @@ class Portfolio:
         return arguments | {"sort": "tenant", "descending": False} if self.listing.by_outlook else arguments
 
 
-def open_portfolio(board: Board) -> Portfolio:
-    """The filters of the page, read; ends the run when there is nothing to look at."""
+def open_portfolio(board: Board, list_bar: Any) -> Portfolio:
+    """The filters of the page and of its list, read; ends the run when there is nothing to look at."""
     board.filter_row()
     scope = _scope(board)
-    return Portfolio(board, scope, listing.toolbar(_plans(board, scope), board.bar))
+    return Portfolio(board, scope, listing.toolbar(_plans(board, scope), board.bar, list_bar))
 
 
 def _scope(board: Board) -> Scope:

@@ -16,9 +16,9 @@ def ledger(frame: pd.DataFrame, *, zone: str, key: str) -> str | None:
     shown = pd.DataFrame(
         {
             "posted": frame["posted_at"],
-            "type": [words.readable(one) for one in frame["type"]],
             "amount": frame["amount"],
             "balance": frame["balance_after_credits"],
+            "type": [words.readable(one) for one in frame["type"]],
             "user": [words.one_line(one) if words.known(one) else None for one in frame["user"]],
             "price": [_price(*one) for one in zip(frame["price_paid"], frame["currency"], strict=True)],
             "generation": frame["generation_id"],
@@ -34,13 +34,13 @@ def ledger(frame: pd.DataFrame, *, zone: str, key: str) -> str | None:
         on_select="rerun",
         selection_mode="single-row",
         column_config={
-            "posted": time_column("Posted", zone, pinned=True, form="D MMM YYYY, HH:mm:ss", width=165),
+            "posted": time_column("Posted", zone, pinned=True, form="D MMM YYYY, HH:mm:ss", width=158),
             "type": config.TextColumn("Movement", width=110),
-            "amount": config.NumberColumn("Credits", format="localized", width=90, help="Charges are negative."),
+            "amount": config.NumberColumn("Credits", format="localized", width=76, help="Charges are negative."),
             "balance": config.NumberColumn(
                 "Balance after",
                 format="localized",
-                width=110,
+                width=96,
                 help="The sum of all movements of this tenant up to and including this one.",
             ),
             "user": config.TextColumn("User", width=150),

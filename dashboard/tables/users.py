@@ -28,7 +28,6 @@ def users(frame: pd.DataFrame, *, zone: str, key: str) -> str | None:
     shown = pd.DataFrame(
         {
             "user": [_name(*one) for one in zip(frame["user_id"], frame["user"], strict=True)],
-            "role": [_role(*one) for one in zip(frame["user_id"], frame["role"], frame["is_member"], strict=True)],
             "share": [None if (one := words.known(share)) is None else round(100 * one, 1) for share in frame["share"]],
             "generations": frame["generations"],
             "failed": frame["failed"],
@@ -37,6 +36,7 @@ def users(frame: pd.DataFrame, *, zone: str, key: str) -> str | None:
             "charged": frame["charged_credits"],
             "refunded": frame["refunded_credits"],
             "last_seen": frame["last_seen_at"],
+            "role": [_role(*one) for one in zip(frame["user_id"], frame["role"], frame["is_member"], strict=True)],
         }
     )
     chosen = st.dataframe(

@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import palette, panels, selection, words
+from dashboard import notes, palette, panels, selection, words
 from dashboard.account import sought
 from dashboard.figures import timelines as figures
 from dashboard.figures.axes import bucket_names
@@ -60,6 +60,7 @@ def draw(chosen: Chosen, series: Result, usual: Result, *latency: Result) -> Non
     figure.update_layout(dragmode="select", selectdirection="h", height=320)
     drawn = figures.drawn(chosen.period, tracks, "lines" if is_lines else "bars")
     key = chosen.view_key
+    figure = notes.marked(figure, chosen.board, chosen.period, named=not chosen.is_one)
     panels.chart(figure, alt=_alt(chosen, counts), key=key)
     selection.listen(
         key,

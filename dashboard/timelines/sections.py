@@ -7,7 +7,7 @@ from functools import partial
 
 import streamlit as st
 
-from dashboard import headline, listing, panels, places, viewer, words
+from dashboard import headline, listing, notes, panels, places, viewer, words
 from dashboard.account import sought
 from dashboard.account.sought import GENERATIONS_PAGE
 from dashboard.board import Board, offer_newest
@@ -70,7 +70,8 @@ def scope_behind(chosen: Chosen) -> Scope | None:
 def draw(board: Board, chosen: Chosen) -> None:
     """The panels, in order of importance."""
     asked = questions(chosen)
-    board.ask(asked)
+    board.ask({**asked, **notes.pinned_query(chosen.scope, chosen.period)})
+    notes.control(board, chosen.scope)
     board.panel("", (*MAIN, "took"), partial(headlines, chosen), height=140)
     names = MAIN + LATENCY if chosen.measure == "latency" else MAIN
     board.panel(chart.title(chosen), names, partial(main, chosen), height=390)

@@ -37,8 +37,9 @@ LOG_LIMIT_BYTES = 20 * 1024 * 1024
 INITDB_LIMIT_S = 120
 
 # Why the less usual ones: without replication nothing is gained by a fuller write-ahead log, and loading into a new
-# table skips it; statements stay out of the log because they carry prompts and personal data; on today's disks a page
-# read out of order costs hardly more than the next one, and 4, the default, scans whole tables for a few weeks of them.
+# table skips it; statements stay out of the log because they carry prompts and personal data; what fits
+# in memory costs nearly the same in any order: 4, the default, scans whole tables for a few weeks of them, and 1 takes
+# plain index scans, which do not run in parallel.
 SETTINGS: Mapping[str, str] = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",

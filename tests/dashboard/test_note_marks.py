@@ -20,11 +20,9 @@ ZONES = st.sampled_from(["UTC", "America/Havana", "Europe/Berlin", "Asia/Kathman
 DAYS = st.dates(date(2026, 10, 20), date(2026, 11, 20))
 
 
-def frame_of(notes: list[tuple[date, str]], tenant: str = "one") -> pd.DataFrame:
+def frame_of(notes: list[tuple[date, str]], tenant: str = "Kumo") -> pd.DataFrame:
     days, texts = [day for day, _ in notes], [text for _, text in notes]
-    return pd.DataFrame(
-        {"tenant_id": [tenant] * len(notes), "day": days, "text": texts, "author": ["Ada"] * len(notes)}
-    )
+    return pd.DataFrame({"tenant": [tenant] * len(notes), "day": days, "text": texts, "author": ["Ada"] * len(notes)})
 
 
 def marked(period: Period, notes: list[tuple[date, str]], **options: Any) -> go.Figure:
@@ -97,7 +95,7 @@ def test_several_notes_of_one_day_are_one_mark_with_all_on_hover() -> None:
 
 def test_several_tenants_are_told_apart_by_name() -> None:
     period = Period.last_days(7, zone="UTC", now=NOW, grain="day")
-    (one,) = marked(period, [(date(2026, 11, 9), "Price")], tenants={"one": "Kumo"}).layout.annotations
+    (one,) = marked(period, [(date(2026, 11, 9), "Price")], named=True).layout.annotations
     assert one.hovertext == "Kumo: Price"
 
 

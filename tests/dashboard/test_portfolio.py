@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dashboard import listing, outlook, services
-from dashboard.figures.retention import INK, SO_FAR, cohort_cells
+from dashboard.figures.heatmaps import INK
+from dashboard.figures.retention import SO_FAR, cohort_cells
 from dashboard.insights.retention import Cell, Cohorts
 from dashboard.outlook import Outlook
 from dashboard.portfolio import calls, movers, order, views
@@ -179,7 +180,7 @@ def test_cohorts_are_drawn_with_sizes_blanks_and_a_marked_week() -> None:
     assert [list(row) for row in figure.data[0].z] == [[1.0, 0.5], [1.0, None]]
     assert figure.layout.yaxis.ticktext == ("1 Jun 2026 (4 tenants)", "8 Jun 2026 (1 tenant)")
     written = {text: trace.textfont.color for trace in figure.data[1:] for text in trace.text}
-    assert written == {"100": "white", f"100{SO_FAR}": "white", f"50{SO_FAR}": INK[True]}
+    assert written == {"100": "#FFFFFF", f"100{SO_FAR}": "#FFFFFF", f"50{SO_FAR}": INK[True]}
     assert "Week from 8 Jun 2026, so far: 2 of 4 active (50.0 %)" in figure.data[0].customdata[0]
 
 

@@ -31,6 +31,8 @@ VIEWS: dict[str, list[dict[str, str]]] = {
         *({"tenant": TENANT, "tab": one} for one in TENANT_VIEWS),
         {"tenant": TENANT, "tab": "Compare", "with": "org_00002"},
     ],
+    "tenants": [{}, {"sort": "Credits burned"}, {"flags": "At risk"}, {"sort": "Runway", "page": "2"}],
+    "burn": [{}, {"tenant": TENANT}],
     "timelines": [
         {},
         {"by": "User", "gfrom": "2026-06-10T00:00:00Z", "gto": "2026-06-11T00:00:00Z"},

@@ -56,7 +56,7 @@ def test_a_page_asks_as_many_questions_for_one_tenant_as_for_all(demo: services.
     all_tenants, one = asked(), asked(tenant=ids[0])
     assert all_tenants == one
     assert set(all_tenants) >= ASKED
-    assert len(all_tenants) == (7 if measure == "Latency" else 5)
+    assert len(all_tenants) == (8 if measure == "Latency" else 6)
     assert len(asked(by="User")) == len(all_tenants)
 
 

@@ -1,7 +1,7 @@
 """One accepted set of arguments, or more, for every question that the catalog can ask."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import queries.catalog  # noqa: F401 - makes every question known
@@ -61,7 +61,7 @@ def sample_arguments(now: datetime, zone: str) -> dict[str, list[dict[str, Any]]
             {"period": period, **page, "status": "FAILED", "generation_type": "UPSCALE", "model": "m1"},
         ],
         "generations.stuck": [{"now": now, **page}],
-        "generations.pictures": [{"generation_ids": ("1", "2"), "since": now}],
+        "generations.pictures": [{"generation_ids": ("1", "2"), "since": datetime(2025, 1, 1, tzinfo=UTC)}],
         "generations.picture": [{"image_id": "1"}],
         "latency.over_time": [{"period": period}],
         "ledger.page": [{"period": period, **page}, {"period": period, "offset": 2, "limit": 20}],
