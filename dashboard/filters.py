@@ -167,11 +167,13 @@ def choose_days_until(last: date) -> None:
 def choose_days(first: date, last: date) -> None:
     """The days from first to last. A callback."""
     forgive()
+    are_controls_there = st.session_state.get(PERIOD) == CUSTOM
     st.session_state[PERIOD] = CUSTOM
     for name, day in ((FROM, first), (TO, last)):
         st.session_state[name] = day
-        # A date control that was not there before does not write itself into the URL.
-        st.query_params[name] = day.isoformat()
+        # A date control that was not there before does not write itself into the URL; one that is there must.
+        if not are_controls_there:
+            st.query_params[name] = day.isoformat()
 
 
 def _carry_over(page: str) -> None:

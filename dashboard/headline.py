@@ -63,7 +63,7 @@ def show(figures: Sequence[Headline]) -> None:
             if one.action is None and one.source is None:
                 _metric(one, border=True)
                 continue
-            with st.container(border=True, height="stretch", gap="xsmall"):
+            with st.container(border=True, height="stretch", gap="xsmall", vertical_alignment="distribute"):
                 _metric(one, border=False)
                 if one.action is not None:
                     _act(one.action, key=f"do-{one.label}")

@@ -37,7 +37,8 @@ def pinned_query(scope: Scope, period: Period) -> dict[str, Query]:
     notebook = current().notebook
     if notebook is None:
         return {}
-    return {NOTES: notes.pinned(scope, period=period.with_grain("day"), version=notebook.version)}
+    # Of no grain: by month no period has too many buckets.
+    return {NOTES: notes.pinned(scope, period=period.with_grain("month"), version=notebook.version)}
 
 
 def marked(figure: go.Figure, board: Board, period: Period, *, named: bool = False) -> go.Figure:

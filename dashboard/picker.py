@@ -46,14 +46,15 @@ def matches(board: Board, *, key: str, choose: Callable[[str], None]) -> None:
         st.caption("No tenant of yours has this in its name. Try another part of it.")
     names = [words.shortened(one, 40) for one in found["tenant"]]
     times = Counter(names)
-    for tenant_id, name in list(zip(found["tenant_id"], names, strict=True))[:LISTED]:
-        told_apart = name if times[name] == 1 else f"{name} · {words.shortened(tenant_id, 30)}"
-        st.button(
-            words.plain(told_apart),
-            key=f"{key}_{tenant_id}",
-            on_click=choose,
-            args=(tenant_id,),
-            type="tertiary",
-        )
+    with st.container(gap=None):
+        for tenant_id, name in list(zip(found["tenant_id"], names, strict=True))[:LISTED]:
+            told_apart = name if times[name] == 1 else f"{name} · {words.shortened(tenant_id, 30)}"
+            st.button(
+                words.plain(told_apart),
+                key=f"{key}_{tenant_id}",
+                on_click=choose,
+                args=(tenant_id,),
+                type="tertiary",
+            )
     if len(found) > LISTED:
         st.caption(f"These are the first {LISTED} by name; type a part of the name for others.")

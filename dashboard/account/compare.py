@@ -79,6 +79,7 @@ def generations(period: Period, names: Sequence[str], hues: Sequence[str], *resu
     charts = [usage_bars(now.frame, period, split="none", previous=before.frame) for now, before in pairs]
     totals = [int(now.frame["generations"].sum()) for now, _ in pairs]
     _beside(names, hues, charts, totals, "generations", period)
+    st.caption(words.plain(f"Grey line: the {words.previous_days(period)}."))
 
 
 def burned(period: Period, names: Sequence[str], hues: Sequence[str], *results: Result) -> None:

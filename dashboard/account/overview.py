@@ -89,13 +89,16 @@ def _leading_to(view: str, label: str) -> Source:
 def generations(board: Board, split: str, now: Result, before: Result) -> None:
     """Generations per bucket by series, the previous period, and the notes."""
     period = board.period
-    figure = usage_bars(
-        now.frame, period, split=split, previous=before.frame, known=palette.of_series(split, now.frame)
-    )
-    total = int(now.frame["generations"].sum())
-    alt = f"Bars: generations by {split}, {words.span(period)}, {words.exact(total)} in all"
-    panels.chart(notes.marked(figure, board, period), alt=alt, key="usage")
-    st.caption(words.plain(f"Grey line: the {words.previous_days(period)}."))
+    total, total_before = (int(one.frame["generations"].sum()) for one in (now, before))
+    if total or total_before:
+        figure = usage_bars(
+            now.frame, period, split=split, previous=before.frame, known=palette.of_series(split, now.frame)
+        )
+        alt = f"Bars: generations by {split}, {words.span(period)}, {words.exact(total)} in all"
+        panels.chart(notes.marked(figure, board, period), alt=alt, key="usage")
+        st.caption(words.plain(f"Grey line: the {words.previous_days(period)}."))
+    else:
+        st.caption(words.plain(f"No generations in this period nor in the {words.previous_days(period)}."))
     with st.container(horizontal=True, gap="small"):
         for page, label in (("timelines", "Its timeline"), ("burn", "Its credit burn")):
             places.link(page, label, {"tenant": now.query.scope.ordered_ids[0]})

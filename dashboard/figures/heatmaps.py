@@ -16,8 +16,8 @@ _HUE = tuple(int(HUES[0][start : start + 2], 16) for start in (1, 3, 5))
 _FAINTEST, _FAINTEST_ON_DARK = 0.12, 0.24
 # What is written on cells that are not full of the hue, on the light theme and on the dark one: the theme's grey cannot
 # be read on the middle of the scale. On the light one, white reads better from this share of the strongest on.
-INK = ("#14181D", "#FFFFFF")
-_STRONG = 0.85
+INK = ("#000000", "#FFFFFF")
+_STRONG = 0.91
 _TICKS = 7
 _ROW_PX, _AXIS_PX = 26, 52
 

@@ -188,7 +188,8 @@ def short(runway: Runway, today: date) -> str:  # noqa: ARG001 - every wording t
             late = f"{runway.p90_days}" if runway.p90_days is not None else f">{runway.horizon_days}"
             if runway.p90_days == 0:
                 return "today"
-            return f"{runway.p50_days} d ({runway.p10_days}–{late})"
+            around = f"{runway.p50_days} d" if runway.p50_days else "today"
+            return f"{around} ({runway.p10_days}–{late})"
         case "beyond":
             return f"> {runway.horizon_days} d"
         case "empty" | "no_burn" | "no_balance" | "short_history":

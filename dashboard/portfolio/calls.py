@@ -27,9 +27,11 @@ def first_calls(portfolio: Portfolio, signals: Result) -> None:
         f"{len(flagged):,} of {words.counted(len(portfolio.outlooks(signals)), 'tenant')} with a reason to call, those"
         " with most credits at stake and the most urgent reasons first. Runway: days until the credits run out"
         " (early–late).",
-        help="If the burn pattern of the last 8 weeks continues; early and late are P10 and P90 of the forecast.",
+        help="At stake: the credits burned in the last 28 days or in the 28 before, whichever is more. Each reason"
+        " counts, an upsell that can wait a quarter. The forecast holds if the burn pattern of the last 8 weeks"
+        " continues; early and late are its P10 and P90.",
     )
-    with st.container(gap="xsmall"):
+    with st.container(gap="small"):
         for one in flagged[:SHOWN]:
             _call(portfolio, one)
     if len(flagged) > SHOWN:
@@ -50,7 +52,7 @@ def _nobody(portfolio: Portfolio, signals: Result) -> None:
 
 
 def _call(portfolio: Portfolio, one: Outlook) -> None:
-    name, why, credits = st.columns([4, 14, 8], gap="small", vertical_alignment="top")
+    name, why, credits = st.columns([4, 14, 8], gap="xsmall", vertical_alignment="top")
     with name:
         places.link("tenant", words.plain(words.shortened(one.tenant, 32)), {"tenant": one.tenant_id})
     why.markdown(" ".join(_reasons(one.flags)))

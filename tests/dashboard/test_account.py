@@ -10,6 +10,7 @@ import streamlit as st
 from hypothesis import given, strategies
 
 from dashboard.account import cards, credits, movements, quotas, sought, standing
+from dashboard.figures.colours import HUES
 from dashboard.figures.heatmaps import heatmap
 from dashboard.figures.pacing import as_before, burn_against_expected, even
 from dashboard.figures.usage import latency_lines, on_one_scale, usage_bars
@@ -328,3 +329,23 @@ def test_figures_beside_each_other_have_one_scale(counts):
     ((low, high),) = ranges
     assert low == 0
     assert high >= max(max(one) for one in counts)
+
+
+@pytest.mark.parametrize(("is_dark", "background"), [(False, "#FFFFFF"), (True, "#14181D")])
+@given(share=strategies.floats(0, 1))
+def test_what_is_written_in_a_heatmap_can_be_read(share: float, is_dark: bool, background: str) -> None:
+    figure = heatmap(["row"], ["column"], [[share]], [[""]], texts=[["50"]], highest=1.0, is_dark=is_dark)
+    faintest, strongest = (float(one.split(",")[3].rstrip(")")) for _, one in figure.data[0].colorscale)
+    strength = faintest + (strongest - faintest) * share
+    cell = [strength * over + (1 - strength) * under for over, under in zip(rgb(HUES[0]), rgb(background), strict=True)]
+    lighter, darker = sorted((luminance(cell), luminance(rgb(figure.data[1].textfont.color))), reverse=True)
+    assert (lighter + 0.05) / (darker + 0.05) >= 4.5
+
+
+def rgb(colour: str) -> list[float]:
+    return [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
+
+
+def luminance(colour: list[float]) -> float:
+    red, green, blue = (one / 12.92 if one <= 0.04045 else ((one + 0.055) / 1.055) ** 2.4 for one in colour)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue

@@ -589,7 +589,8 @@ def test_the_page_asks_as_many_questions_of_few_tenants_as_of_many(demo, open_ap
         open_app("burn", **parameters)
         return sorted(one.query for one in answers if one.page == "burn")
 
-    everything = ["credits.compared", "credits.flows", "credits.flows", "tenants.signals", "tenants.tenant_choices"]
+    everything = ["credits.compared", "credits.flows", "credits.flows", "notes.pinned"]
+    everything += ["tenants.signals", "tenants.tenant_choices"]
     assert questions() == questions(role="account_manager") == questions(focus=ids[1], per="Month") == everything
     of_one = sorted([*everything, "tenants.tenant_choices"])
     assert questions(tenant=ids[0]) == questions(tenant=ids[1], buy="5", per="Week") == of_one

@@ -255,6 +255,7 @@ def test_bounds_beyond_the_horizon_have_words():
     now = Runway("runs_out", 0, 0, 0)
     assert runway.sentence(now, TODAY) == "Runs out today, 23 Nov, if the pattern of the last 8 weeks continues."
     assert runway.short(now, TODAY) == "today"
+    assert runway.short(Runway("runs_out", 0, 0, 1), TODAY) == "today (0–1)"
     beyond = Runway("beyond", 70, None, None)
     assert runway.sentence(beyond, TODAY) == (
         "Lasts beyond 90 days if the pattern of the last 8 weeks continues; at the earliest until 1 Feb 2027."
