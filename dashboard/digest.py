@@ -73,8 +73,8 @@ def listing(present: Sequence[Told], today: date) -> str:
 
 def slack_document(text: str) -> Mapping[str, object]:
     """The text for an incoming webhook: nothing in it is a link, a mention or markup."""
-    escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return {"text": escaped, "mrkdwn": False, "unfurl_links": False}
+    escaped = words.unlinked(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return {"text": escaped, "mrkdwn": False, "parse": "none", "unfurl_links": False}
 
 
 _Entry = tuple[str, str, Told]

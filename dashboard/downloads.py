@@ -27,8 +27,8 @@ PROMPT_COLUMNS = ("prompt", "image_url")
 # For the pager.
 _NOT_DRAWN = ("total_rows",)
 LIST_SEPARATOR = "|"
-# A cell that starts with one of these is a formula to a spreadsheet.
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\x00")
+# A cell that starts with one of these is a formula to a spreadsheet; the wide ones to one that is set to Japanese.
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\x00", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 _BOM = "\N{ZERO WIDTH NO-BREAK SPACE}"
 # A decimal of 38 digits with sign and point, or a time with microseconds and offset; and quotes, guard and comma.
 _LONGEST_VALUE, _AROUND_BYTES = 40, 4

@@ -136,7 +136,8 @@ def _sorted(name: str) -> None:
 
 
 def _page(asked: str) -> int | None:
-    return int(asked) if asked.isascii() and asked.isdigit() and 1 <= int(asked[:9]) <= _LAST_PAGE else None
+    is_short = len(asked) <= len(str(_LAST_PAGE)) and asked.isascii() and asked.isdigit()
+    return int(asked) if is_short and 1 <= int(asked) <= _LAST_PAGE else None
 
 
 def _checks(plans: Sequence[str]) -> dict[str, address.Check]:

@@ -74,7 +74,8 @@ def exact(value: Number | None) -> str:
     if value is None:
         return NOT_ENOUGH
     if isinstance(value, Decimal):
-        value = int(value) if value == value.to_integral_value() else value
+        # "f": a small Decimal would otherwise read 1.0E-7.
+        return (f"{int(value):,}" if value == value.to_integral_value() else f"{value:,f}").replace("-", MINUS)
     return f"{value:,}".replace("-", MINUS)
 
 
@@ -91,6 +92,11 @@ def amount(value: Number | None) -> str:
         if shown >= 1:
             return _signed(value, f"{shown:,} {letter}")
     raise AssertionError("every size from ten thousand on has a letter")
+
+
+def per_day(credits: int | Decimal, days: int) -> Decimal:
+    """Credits a day, to a tenth, and never by way of a float."""
+    return (Decimal(credits) / days).quantize(Decimal("0.1"))
 
 
 def _signed(value: Number, digits: str) -> str:

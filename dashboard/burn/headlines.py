@@ -63,7 +63,7 @@ def _burn_rate(found: Sequence[Forecast], source: Source) -> Headline:
     last, before = (sum(one.row[f"burn_{name}_credits"] or 0 for one in found) for name in ("7d", "prev_7d"))
     return Headline(
         "Burned per day",
-        words.amount(round(last / 7)),
+        words.amount(words.per_day(last, 7)),
         f"{words.exact(last)} credits net in the last 7 complete days, {words.exact(before)} in the 7 before; the line:"
         " day by day, the last 8 weeks",
         words.change(last, before),

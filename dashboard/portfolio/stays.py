@@ -8,13 +8,13 @@ from dashboard import panels, words
 from dashboard.figures.retention import SO_FAR, cohort_cells
 from dashboard.insights.retention import cohorts
 from dashboard.portfolio.wanted import COHORT_WEEKS, Portfolio
-from queries.period import bucket_date
+from queries.catalog.cohorts import newest_week
 from queries.query import Result
 
 
 def weekly_cohorts(portfolio: Portfolio, result: Result) -> None:
     """A row for each week in which tenants began; the share of them that were active in each week since."""
-    found = cohorts(result.frame, this_week=bucket_date(portfolio.now, "week", portfolio.board.zone))
+    found = cohorts(result.frame, this_week=newest_week(portfolio.now, portfolio.board.zone))
     if not found.weeks:
         st.info(
             f"No tenant made its first generation in the last {COHORT_WEEKS} weeks, so there is no cohort to follow."

@@ -12,7 +12,7 @@ from dashboard.outlook import Outlook
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """Of 28 complete days; `_before` of the 28 before them."""
+    """Of 28 complete days; `_before` of the 28 before them. `credits_left` is None where no balance is known."""
 
     tenants: int
     active: int
@@ -39,6 +39,7 @@ def sums_of(outlooks: Sequence[Outlook]) -> Sums:
     def total(name: str) -> Any:
         return sum(one.row[name] or 0 for one in outlooks)
 
+    balances = [one.row["credits_left"] for one in outlooks if one.row["credits_left"] is not None]
     base = [one for one in outlooks if one.row["succeeded_prev_28d"] > 0]
     return Sums(
         tenants=len(outlooks),
@@ -53,7 +54,7 @@ def sums_of(outlooks: Sequence[Outlook]) -> Sums:
         failed_before=total("failed_prev_28d"),
         burned=total("burn_28d_credits"),
         burned_before=total("burn_prev_28d_credits"),
-        credits_left=total("credits_left"),
+        credits_left=sum(balances) if balances else None,
         at_risk=sum(one.has("at_risk") for one in outlooks),
         upsell=sum(one.has("upsell") for one in outlooks),
         running_out=sum(one.is_running_out() for one in outlooks),

@@ -11,7 +11,7 @@ from dashboard.insights.rates import success_rate
 from dashboard.outlook import Outlook
 from dashboard.portfolio.sums import Sums, sums_of
 from dashboard.portfolio.wanted import Portfolio
-from dashboard.tables.cells import pages
+from dashboard.tables.cells import pages, success_cell
 from dashboard.tables.tenants import tenant_list
 from queries.query import Result
 
@@ -46,12 +46,14 @@ def _together(portfolio: Portfolio, sums: Sums) -> str:
     points = words.change_points(*(one.value if one is not None else None for one in rates))
     generations = words.change(sums.generations, sums.generations_before)
     burned = words.change(sums.burned, sums.burned_before)
+    succeeded = success_cell(sums.succeeded, sums.failed) or words.NOT_ENOUGH
+    left = "no balance known" if sums.credits_left is None else f"{words.exact(sums.credits_left)} credits left"
     return (
         f"28 complete days up to {until}, in brackets against the 28 before; credits left are those of now. All"
         f" {words.counted(sums.tenants, 'listed tenant')} together:"
         f" {words.exact(sums.generations)} generations{_bracketed(generations)},"
         f" {words.exact(sums.burned)} credits burned{_bracketed(burned)},"
-        f" success rate {words.rate(rates[0])}{_bracketed(points)}, {words.exact(sums.credits_left)} credits left."
+        f" success rate {succeeded}{_bracketed(points)}, {left}."
     )
 
 

@@ -105,11 +105,13 @@ def _scope(board: Board) -> Scope:
 
 
 def _plans(board: Board, scope: Scope) -> list[str]:
-    """The plans that there are; those of before while the database is away."""
+    """The plans that there are; those of before, of the same tenants, while the database is away."""
     try:
-        st.session_state[_PLANS] = board.run(tenants.plans(scope)).frame["plan"].tolist()
+        found: list[str] = board.run(tenants.plans(scope)).frame["plan"].tolist()
+        st.session_state[_PLANS] = (scope.digest, found)
+        return found
     except UsageDashboardError as error:
-        if _PLANS not in st.session_state:
+        of, found = st.session_state.get(_PLANS, ("", []))
+        if of != scope.digest:
             stop_with(error, board.visit)
-    found: list[str] = st.session_state[_PLANS]
-    return found
+        return found

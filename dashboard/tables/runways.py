@@ -33,7 +33,7 @@ def runway_list(
         {
             "tenant": [words.one_line(one.tenant) for one in found],
             "left": _exact([one.row["credits_left"] for one in found]),
-            "rate": [_rate(one.row["burn_7d_credits"]) for one in found],
+            "rate": _exact([words.per_day(one.row["burn_7d_credits"], 7) for one in found]),
             "runway": [short(one.runway, today) for one in found],
             "as_it_is": [short(one.as_it_is, today) for one in found],
             "out": [runs_out_on(one.runway, today) for one in found],
@@ -91,11 +91,6 @@ def runs_out_on(runway: Runway, today: date) -> date | None:
 def _exact(values: Sequence[Any]) -> pd.Series[Any]:
     """Whole numbers and decimals as they are, also beside missing ones."""
     return pd.Series(pd.arrays.ArrowExtensionArray(pa.array(values)))
-
-
-def _rate(burned: Any) -> float | None:
-    """Credits a day, to a tenth: for reading, not for reckoning."""
-    return None if burned is None else round(float(burned) / 7, 1)
 
 
 def _columns(zone: str) -> dict[str, Any]:

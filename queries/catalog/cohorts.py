@@ -57,6 +57,11 @@ def cohorts(tables: Tables, scope: Scope, *, now: datetime, zone: str, weeks: in
     )
 
 
+def newest_week(now: datetime, zone: str) -> date:
+    """The Monday of the local week that runs just before `now`: at a week's very start, nothing of it has been yet."""
+    return bucket_date(now - timedelta(microseconds=1), "week", zone)
+
+
 def _began(tables: Tables, scope: Scope, spans: sa.CTE) -> sa.CTE:
     """key and cohort of the tenants whose first generation lies in one of the weeks: the first week with any, where
     there is none before. Behind a wall each of these is one look into the index, and a minimum would read all rows."""
@@ -89,7 +94,7 @@ def _any(tables: Tables, scope: Scope, of: sa.CTE, *conditions: sa.ColumnElement
 def _weeks(tables: Tables, now: datetime, zone: str, weeks: int) -> sa.CTE:
     """week, first, last: the local weeks up to the one in progress, which ends at `now`."""
     created = facts(tables).c.created_at
-    this = bucket_date(now, "week", zone)
+    this = newest_week(now, zone)
     mondays: list[date] = [this - timedelta(days=7 * number) for number in reversed(range(weeks))]
     bounds = [instant(created, local_midnight(one, zone)) for one in mondays] + [instant(created, now)]
     moments = postgresql.ARRAY(created.type)

@@ -177,8 +177,16 @@ def test_a_message_is_never_much_longer_than_it_may_be(flags: list[Told]) -> Non
 
 def test_nothing_in_a_document_is_markup() -> None:
     document = digest.slack_document("<!channel> & <https://evil|click>")
-    assert document["text"] == "&lt;!channel&gt; &amp; &lt;https://evil|click&gt;"
+    assert str(document["text"]).replace("\u2060", "") == "&lt;!channel&gt; &amp; &lt;https://evil|click&gt;"
     assert document["mrkdwn"] is False
+
+
+@pytest.mark.parametrize("name", ["https://evil.example/x", "www.evil.example", "somebody@evil.example"])
+def test_nothing_in_a_document_is_made_a_link(name: str) -> None:
+    document = digest.slack_document(f"• Pay {name}: burn fell")
+    assert document["parse"] == "none"
+    assert name not in str(document["text"])
+    assert name in str(document["text"]).replace("\u2060", "")
 
 
 def test_a_listing_names_every_present_flag() -> None:

@@ -31,6 +31,11 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20) | st.samp
         "\tx",
         "\rx",
         "\x00x",
+        "\n=1",
+        "\N{FULLWIDTH EQUALS SIGN}1+1",
+        "\N{FULLWIDTH PLUS SIGN}1",
+        "\N{FULLWIDTH HYPHEN-MINUS}1",
+        "\N{FULLWIDTH COMMERCIAL AT}SUM(1)",
         'a"b',
         "a,b",
         "a\r\nb",
@@ -109,7 +114,7 @@ def plain(name: str, value: Any) -> Any:
 
 
 def guard(text: str) -> str:
-    return "'" + text if text.lstrip("'")[:1] in tuple("=+-@\t\r\x00") else text
+    return "'" + text if text.lstrip("'")[:1] in tuple("=+-@\t\r\n\x00\uff1d\uff0b\uff0d\uff20") else text
 
 
 @given(given_values(), ZONES)
@@ -132,7 +137,7 @@ def test_no_cell_of_text_is_a_formula(values: dict[str, list[Any]], zone: str) -
     for row in rows:
         for name, text in zip(header, row, strict=True):
             assert name in ("credits", "price", "share") or not text.startswith(
-                ("=", "+", "-", "@", "\t", "\r", "\x00")
+                ("=", "+", "-", "@", "\t", "\r", "\n", "\x00", "\uff1d", "\uff0b", "\uff0d", "\uff20")
             )
 
 

@@ -17,7 +17,7 @@ from dashboard.portfolio.sums import sums_of
 from dashboard.tables import tenants as tables
 from dashboard.tables.tenants import FORECAST_SORTS, SORTS
 from queries.catalog import tenants
-from queries.errors import StatementTimeoutError
+from queries.errors import DatabaseUnavailableError, StatementTimeoutError
 from queries.runner import Context
 from queries.scope import Scope
 from tests.dashboard.conftest import DEMO_NOW
@@ -302,3 +302,52 @@ def test_a_failing_list_hides_no_other_panel(
     assert len(app.error) == 1
     assert len(app.metric) == 5
     assert "Burn rose the most" in texts(app)
+
+
+def test_plans_of_other_tenants_do_not_stand_in(open_app: Any, demo: services.Services, monkeypatch: Any) -> None:
+    app, run = open_app(), demo.runner.run
+
+    def all_but_plans(query: Any, context: Any) -> Any:
+        if query.name == "tenants.plans":
+            raise DatabaseUnavailableError("the database cannot be reached")
+        return run(query, context)
+
+    monkeypatch.setattr(demo.runner, "run", all_but_plans)
+    app.run()
+    assert len(app.multiselect) == 1
+    app.session_state["viewer_role"] = "account_manager"
+    app.run()
+    assert not app.exception
+    assert len(app.multiselect) == 0
+    assert "No connection" in app.error[0].value
+
+
+def test_a_success_rate_of_few_says_its_interval(open_app: Any, of_demo: list[Outlook], texts: Any) -> None:
+    few = next(one for one in of_demo if 0 < one.row["succeeded_28d"] + one.row["failed_28d"] < 200)
+    said = texts(open_app(search=few.tenant)).replace("\\", "")
+    shown = tables.success_cell(few.row["succeeded_28d"], few.row["failed_28d"])
+    assert "–" in shown
+    assert f"success rate {shown}" in said
+
+
+PAGES = (
+    *(("tenants", {}, listing.PAGE), ("burn", {}, "runway_page")),
+    *(("tenant", {"tab": tab}, key) for tab, key in (("Generations", "generations_page"), ("Ledger", "ledger_page"))),
+)
+
+
+@pytest.mark.parametrize(("page", "given", "key"), PAGES)
+@pytest.mark.parametrize("asked", ["000000001" + "0" * 5_000, "1" + "0" * 30, "0", "-1", "1e3", "\u0663"])
+def test_a_page_number_that_is_none_is_said(
+    open_app: Any, ids: list[str], texts: Any, page: str, given: dict[str, str], key: str, asked: str
+) -> None:
+    more = {"tenant": ids[0]} if page == "tenant" else {}
+    app = open_app(page, **given, **more, **{key: asked})
+    assert not app.exception
+    assert not app.error
+    assert "page is not a number from 1 on" in texts(app)
+
+
+def test_balances_that_nobody_knows_are_not_nothing() -> None:
+    assert sums_of(judged({"credits_left": None}, {"credits_left": None})).credits_left is None
+    assert sums_of(judged({"credits_left": None}, {"credits_left": 0})).credits_left == 0

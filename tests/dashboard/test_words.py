@@ -236,3 +236,19 @@ def test_elements_carry_the_escaped_text(name):
     for carried in (app.title[0].value, app.caption[0].value, app.metric[0].label):
         assert carried == words.plain(name)
         assert name not in carried
+
+
+@given(st.decimals(-(10**9), 10**9, places=10))
+def test_an_exact_number_is_plain_digits(value):
+    said = words.exact(value)
+    assert "E" not in said
+    assert Decimal(said.replace(",", "").replace("−", "-")) == value
+
+
+@given(st.integers(-(10**18), 10**18), st.integers(1, 90))
+def test_credits_per_day_are_right_to_a_tenth(credits, days):
+    assert abs(words.per_day(credits, days) * days - credits) * 20 <= days
+
+
+def test_few_credits_a_week_are_not_none_a_day():
+    assert words.amount(words.per_day(3, 7)) == "0.4"

@@ -34,7 +34,7 @@ def monday(moment: datetime, zone: str) -> date:
 
 def expected_cells(world: World, now: datetime, zone: str, weeks: int) -> dict[tuple[date, date], tuple[int, int]]:
     """(cohort, week) to (active tenants, cohort size), counted."""
-    this = monday(now, zone)
+    this = monday(now - timedelta(microseconds=1), zone)
     began: dict[object, date] = {}
     for one in sorted(world.generations, key=lambda one: one.created_at):
         if one.created_at < now:
@@ -80,6 +80,15 @@ def test_who_began_before_the_weeks_is_in_no_cohort(open_world: OpenWorld) -> No
         many = ask(connection, tables, cohorts(ALL, now=NOW, zone="UTC", weeks=30))
     assert len(few) == 0
     assert len(many) > 0
+
+
+def test_a_week_of_which_nothing_has_been_is_not_listed(open_world: OpenWorld) -> None:
+    world = made_world(3, "prisma", NOW - timedelta(days=20), rows=90, days=10)
+    midnight = datetime(2025, 6, 16, tzinfo=UTC)
+    with open_world("prisma", world) as (connection, tables):
+        for now, newest in ((midnight, date(2025, 6, 9)), (midnight + timedelta(minutes=5), date(2025, 6, 16))):
+            found = rows_of(ask(connection, tables, cohorts(ALL, now=now, zone="UTC", weeks=20)))
+            assert max(one["week"] for one in found) == newest
 
 
 @pytest.mark.parametrize("weeks", [0, 53, -1])
