@@ -53,14 +53,15 @@ class Outlook:
         return not self.row["renewing"] and in_use and days is not None and days <= RUNNING_OUT_DAYS
 
 
-def of_result(result: Result, now: datetime, zone: str) -> list[Outlook]:
-    """The outlook of an answer to `tenants.signals`, made once."""
-    key = (result.query.key, result.as_of, now, zone)
+def of_result(result: Result, now: datetime, zone: str, *, is_over: bool = False) -> list[Outlook]:
+    """The outlook of an answer to `tenants.signals`, made once. A moment that is over has no balance: what is posted is
+    that of today, and a forecast from it would end on days that have passed."""
+    key = (result.query.key, result.as_of, now, f"{zone} {is_over}")
     with _lock:
         if (found := _memory.get(key)) is not None:
             _memory.move_to_end(key)
             return found
-    found = of_tenants(result.frame, now, zone)
+    found = of_tenants(_without_balances(result.frame) if is_over else result.frame, now, zone)
     with _lock:
         _memory[key] = found
         while len(_memory) > 1 and sum(len(one) for one in _memory.values()) > _LARGEST_MEMORY:
@@ -70,6 +71,11 @@ def of_result(result: Result, now: datetime, zone: str) -> list[Outlook]:
 
 _lock = threading.Lock()
 _memory: OrderedDict[tuple[str, datetime, datetime, str], list[Outlook]] = OrderedDict()
+
+
+def _without_balances(frame: pd.DataFrame) -> pd.DataFrame:
+    unknown = pd.Series(pd.NA, index=frame.index, dtype=frame["credits_left"].dtype)
+    return frame.assign(credits_left=unknown)
 
 
 def of_tenants(frame: pd.DataFrame, now: datetime, zone: str) -> list[Outlook]:

@@ -73,7 +73,8 @@ def _reasons(flags: tuple[Flag, ...]) -> list[str]:
 def _credits(portfolio: Portfolio, one: Outlook) -> list[str]:
     row = one.row
     left = row["credits_left"]
-    known = "No balance is known." if left is None else f"{words.exact(left)} credits left."
+    unknown = "The balance of that day is not known." if portfolio.is_over else "No balance is known."
+    known = unknown if left is None else f"{words.exact(left)} credits left."
     burned = (
         f"Burned {words.exact(row['burn_28d_credits'])} in 28 days, {words.exact(row['burn_prev_28d_credits'])} before."
     )

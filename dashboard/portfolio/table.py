@@ -37,8 +37,7 @@ def tenant_table(portfolio: Portfolio, signals: Result, page: Result) -> None:
 
 def _together(portfolio: Portfolio, sums: Sums) -> str:
     """Of which days, and the totals row in words."""
-    period = portfolio.board.period
-    until = words.day(period.last_date) if period.end <= period.now else "now"
+    until = words.day(portfolio.board.period.last_date) if portfolio.is_over else "now"
     rates = [
         success_rate(good, bad)
         for good, bad in ((sums.succeeded, sums.failed), (sums.succeeded_before, sums.failed_before))
@@ -47,9 +46,12 @@ def _together(portfolio: Portfolio, sums: Sums) -> str:
     generations = words.change(sums.generations, sums.generations_before)
     burned = words.change(sums.burned, sums.burned_before)
     succeeded = success_cell(sums.succeeded, sums.failed) or words.NOT_ENOUGH
+    known = (
+        "credits left, runway and pacing are known of now only" if portfolio.is_over else "credits left are of now"
+    )
     left = "no balance known" if sums.credits_left is None else f"{words.exact(sums.credits_left)} credits left"
     return (
-        f"28 complete days up to {until}, in brackets against the 28 before; credits left are those of now. All"
+        f"28 complete days up to {until}, in brackets against the 28 before; {known}. All"
         f" {words.counted(sums.tenants, 'listed tenant')} together:"
         f" {words.exact(sums.generations)} generations{_bracketed(generations)},"
         f" {words.exact(sums.burned)} credits burned{_bracketed(burned)},"

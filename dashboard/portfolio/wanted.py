@@ -41,6 +41,11 @@ class Portfolio:
     def is_narrowed(self) -> bool:
         return bool(self.listing.search or self.listing.plans)
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the period has ended: the balances of its last day are not known."""
+        return self.board.period.end <= self.board.period.now
+
     def questions(self) -> dict[str, Query]:
         """What the page asks at once."""
         matching = self._matching
@@ -61,7 +66,7 @@ class Portfolio:
 
     def outlooks(self, signals: Result) -> list[Outlook]:
         """The outlook of every tenant that matches search and plans."""
-        return outlook.of_result(signals, self.now, self.board.zone)
+        return outlook.of_result(signals, self.now, self.board.zone, is_over=self.is_over)
 
     def sums(self, signals: Result) -> Sums:
         return sums_of(self.outlooks(signals))

@@ -55,6 +55,17 @@ def one(**given: Any) -> outlook.Outlook:
     return outlook.of_tenants(frame_of(plain_row(**given)), NOW, ZONE)[0]
 
 
+def test_a_period_that_is_over_has_no_balance_to_forecast_from(signals: Result) -> None:
+    found = outlook.of_result(signals, DEMO_NOW, ZONE, is_over=True)
+    assert {each.runway.state for each in found} == {"no_balance"}
+    rules = {flag.rule for each in found for flag in each.flags}
+    assert not rules & {"under_paced", "runs_out_before_renewal", "high_utilisation"}
+    assert rules, "what rests on usage alone is still said"
+    assert {each.row["credits_left"] for each in found} == {None}
+    now = outlook.of_result(signals, DEMO_NOW, ZONE)
+    assert {each.runway.state for each in now} != {"no_balance"}
+
+
 def test_every_tenant_of_the_demo_is_judged_by_its_own_figures(signals: Result) -> None:
     found = outlook.of_tenants(signals.frame, DEMO_NOW, ZONE)
     assert [each.tenant_id for each in found] == signals.frame["tenant_id"].tolist()
