@@ -64,7 +64,9 @@ def movements(board: Board, result: Result) -> None:
     if result.frame.empty:
         empty.nothing_here(page, LEDGER_PAGE, "movements", f"No credits moved, {words.span(board.period)}.")
         return
-    generation = tables.ledger(result.frame, zone=board.zone, key=f"ledger-{page}")
+    # Other rows are another table: a selection is a place in it.
+    key = f"ledger-{page}-{board.period.start:%y%m%d%H%M}-{board.period.end:%y%m%d%H%M}"
+    generation = tables.ledger(result.frame, zone=board.zone, key=key)
     if generation is not None:
         label = words.plain(f"Generation {words.shortened(generation, 40)}")
         st.button(label, on_click=_open, args=(generation,), type="primary", key="of-movement")

@@ -62,7 +62,10 @@ def user_table(board: Board, result: Result) -> None:
         "A generation counts for the user who made it; a charge for the user under whose name the ledger posted it."
         " Click a row for the user's generations."
     )
-    key = f"users-{page}"
+    # Other rows are another table: a selection is a place in it.
+    sort, descending = (result.query.arguments[one] for one in ("sort", "descending"))
+    span = f"{board.period.start:%y%m%d%H%M}-{board.period.end:%y%m%d%H%M}"
+    key = f"users-{page}-{sort}-{descending}-{span}"
     picked = tables.users(result.frame, zone=board.zone, key=key)
     if picked is not None:
         name = _name(result, picked)

@@ -46,9 +46,7 @@ def _together(portfolio: Portfolio, sums: Sums) -> str:
     generations = words.change(sums.generations, sums.generations_before)
     burned = words.change(sums.burned, sums.burned_before)
     succeeded = success_cell(sums.succeeded, sums.failed) or words.NOT_ENOUGH
-    known = (
-        "credits left, runway and pacing are known of now only" if portfolio.is_over else "credits left are of now"
-    )
+    known = "credits left, runway and pacing are known of now only" if portfolio.is_over else "credits left are of now"
     left = "no balance known" if sums.credits_left is None else f"{words.exact(sums.credits_left)} credits left"
     return (
         f"28 complete days up to {until}, in brackets against the 28 before; {known}. All"

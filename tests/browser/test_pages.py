@@ -140,7 +140,7 @@ def test_a_killed_database_is_said_on_the_page_and_it_heals_by_itself(open_page:
         killer.join()
     expect(page.get_by_text("The database does not answer")).to_have_count(0)
     settle(page)
-    expect(page.locator("[data-testid=stMetric]", has_text="Generations").first).to_be_visible()
+    expect(page.locator("[data-testid=stMetric]", has_text="Credits burned").first).to_be_visible()
 
 
 def test_a_closed_tab_takes_its_statements_along(open_page: Any, dashboard: Dashboard) -> None:
