@@ -5,7 +5,7 @@ the database works.
 
 First: a server process and a browser that have just started. Cold: both are warm, and the page is opened for a time
 zone that nobody has asked for before, so that no cache has an answer of its period. Warm: the same address again. A
-page is there when its script has ended and no placeholder is left. Database: the sum of what the page's statements
+page is there when its script has ended and no skeleton is left. Database: the sum of what the page's statements
 took, which ran side by side; the share is of the page's time and can be above 100 %.
 """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import ceil
 from typing import Any
 
@@ -14,6 +15,30 @@ from dashboard.insights.rates import success_rate
 PAGE_ROWS = 25
 DAY = "D MMM YYYY"
 TIME = "D MMM YYYY, HH:mm"
+
+
+def static_table(shown: pd.DataFrame, *, columns: Mapping[str, Any], key: str, alt: str) -> None:
+    """A table to read; what is missing is a dash."""
+    st.dataframe(
+        shown, key=key, hide_index=True, height="content", placeholder="–", column_config=dict(columns), alt=alt
+    )
+
+
+def clicked_row(shown: pd.DataFrame, *, columns: Mapping[str, Any], key: str, alt: str) -> int | None:
+    """A table whose rows can be clicked; the place of the one that was."""
+    chosen = st.dataframe(
+        shown,
+        key=key,
+        hide_index=True,
+        height="content",
+        placeholder="–",
+        on_select="rerun",
+        selection_mode="single-row",
+        column_config=dict(columns),
+        alt=alt,
+    )
+    rows = chosen["selection"]["rows"]
+    return int(rows[0]) if rows and rows[0] < len(shown) else None
 
 
 def pages(total_rows: int) -> int:

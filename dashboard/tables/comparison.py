@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import words
+from dashboard.tables.cells import static_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +33,9 @@ def table(sides: Sequence[tuple[str, Sequence[Compared]]], *, key: str) -> None:
             config[f"{column}-{number}"] = st.column_config.TextColumn(
                 words.plain(title), alignment="right", width=150, help=words.plain(f"{name}: {title.lower()}")
             )
-    st.dataframe(
+    static_table(
         shown,
         key=key,
-        hide_index=True,
-        height="content",
-        column_config=config,
+        columns=config,
         alt="Figures of the complete days, of the days before, and the change",
     )

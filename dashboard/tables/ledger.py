@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import words
-from dashboard.tables.cells import time_column
+from dashboard.tables.cells import clicked_row, time_column
 
 
 def ledger(frame: pd.DataFrame, *, zone: str, key: str) -> str | None:
@@ -25,15 +25,10 @@ def ledger(frame: pd.DataFrame, *, zone: str, key: str) -> str | None:
         }
     )
     config = st.column_config
-    chosen = st.dataframe(
+    row = clicked_row(
         shown,
         key=key,
-        hide_index=True,
-        height="content",
-        placeholder="–",
-        on_select="rerun",
-        selection_mode="single-row",
-        column_config={
+        columns={
             "posted": time_column("Posted", zone, pinned=True, form="D MMM YYYY, HH:mm:ss", width=158),
             "type": config.TextColumn("Movement", width=110),
             "amount": config.NumberColumn("Credits", format="localized", width=76, help="Charges are negative."),
@@ -49,8 +44,7 @@ def ledger(frame: pd.DataFrame, *, zone: str, key: str) -> str | None:
         },
         alt="Credit movements, newest first, with time, kind, credits, balance after, user, price and generation",
     )
-    rows = chosen["selection"]["rows"]
-    return words.known(frame["generation_id"].iloc[rows[0]]) if rows and rows[0] < len(frame) else None
+    return None if row is None else words.known(frame["generation_id"].iloc[row])
 
 
 def _price(price: Any, currency: Any) -> str | None:

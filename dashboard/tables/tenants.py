@@ -14,7 +14,7 @@ from dashboard import words
 from dashboard.insights import flags as rules
 from dashboard.insights.runway import short
 from dashboard.outlook import Outlook
-from dashboard.tables.cells import DAY, change_cell, success_cell, time_column, whole_percent
+from dashboard.tables.cells import DAY, change_cell, clicked_row, success_cell, time_column, whole_percent
 from queries.period import local_date
 
 SORTS: Mapping[str, str] = {
@@ -56,19 +56,13 @@ def tenant_list(
     """One page of tenants as a table, with the p95 of each; the id of the row that was clicked."""
     today = local_date(now, zone)
     shown = pd.DataFrame(_columns(outlooks, latencies, now, today))
-    chosen = st.dataframe(
+    row = clicked_row(
         shown,
         key=key,
-        hide_index=True,
-        height="content",
-        placeholder="–",
-        on_select="rerun",
-        selection_mode="single-row",
-        column_config=_config(zone),
+        columns=_config(zone),
         alt="Tenants with flags, runway, credits left, pacing, burn, users, success rate, latency, quota and renewal",
     )
-    rows = chosen["selection"]["rows"]
-    return outlooks[rows[0]].tenant_id if rows and rows[0] < len(outlooks) else None
+    return None if row is None else outlooks[row].tenant_id
 
 
 def flag_words(one: Outlook) -> str:

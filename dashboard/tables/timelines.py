@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import words
+from dashboard.tables.cells import static_table
 
 
 def errors(frame: pd.DataFrame, key: str) -> None:
@@ -23,12 +24,10 @@ def errors(frame: pd.DataFrame, key: str) -> None:
             "when": [values for _, values in rows],
         }
     )
-    st.dataframe(
+    static_table(
         shown,
         key=key,
-        hide_index=True,
-        height="content",
-        column_config={
+        columns={
             "error": st.column_config.TextColumn("Error", pinned=True, width=190),
             "failed": st.column_config.NumberColumn("Failed", format="localized", width=60),
             "share": st.column_config.ProgressColumn("Share", format="%.1f %%", min_value=0, max_value=100, width=90),

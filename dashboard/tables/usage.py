@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import words
-from dashboard.tables.cells import pairs, success_cell, time_column
+from dashboard.tables.cells import pairs, static_table, success_cell, time_column
 
 BREAKDOWN_ROWS = 10
 
@@ -26,13 +26,10 @@ def breakdown(frame: pd.DataFrame, *, noun: str, is_constant: bool, key: str) ->
             "success": [success_cell(a, b) for a, b in pairs(frame, "succeeded", "failed")],
         }
     )
-    st.dataframe(
+    static_table(
         shown,
         key=key,
-        hide_index=True,
-        height="content",
-        placeholder="–",
-        column_config={
+        columns={
             "series": st.column_config.TextColumn(noun, pinned=True, width=128),
             "share": st.column_config.ProgressColumn("Share", format="%.1f %%", min_value=0, max_value=100, width=100),
             "generations": st.column_config.NumberColumn("Generations", format="localized", width=84),
@@ -61,13 +58,10 @@ def generations(
     hidden = f"hidden for the role {role_name.lower()}"
     columns["prompt"] = list(frame["prompt"]) if may_read_prompts else [hidden] * len(frame)
     columns["error"] = frame["error"]
-    st.dataframe(
+    static_table(
         pd.DataFrame(columns),
         key=key,
-        hide_index=True,
-        height="content",
-        placeholder="–",
-        column_config={
+        columns={
             "created": time_column("Created", zone, pinned=True),
             "tenant": st.column_config.TextColumn("Tenant", width=140),
             **_generation_columns(),
@@ -90,13 +84,10 @@ def stuck(frame: pd.DataFrame, *, now: datetime, zone: str, key: str) -> None:
             "id": frame["generation_id"],
         }
     )
-    st.dataframe(
+    static_table(
         shown,
         key=key,
-        hide_index=True,
-        height="content",
-        placeholder="–",
-        column_config={
+        columns={
             "age": st.column_config.TextColumn("Waiting for", pinned=True, width=100),
             "created": time_column("Created", zone),
             **_generation_columns(),

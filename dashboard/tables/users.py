@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import words
-from dashboard.tables.cells import DAY, pairs, success_cell, time_column
+from dashboard.tables.cells import DAY, clicked_row, pairs, success_cell, time_column
 
 SORTS: Mapping[str, str] = {
     "Generations": "generations",
@@ -39,19 +39,13 @@ def users(frame: pd.DataFrame, *, zone: str, key: str) -> str | None:
             "role": [_role(*one) for one in zip(frame["user_id"], frame["role"], frame["is_member"], strict=True)],
         }
     )
-    chosen = st.dataframe(
+    row = clicked_row(
         shown,
         key=key,
-        hide_index=True,
-        height="content",
-        placeholder="–",
-        on_select="rerun",
-        selection_mode="single-row",
-        column_config=_columns(zone),
+        columns=_columns(zone),
         alt="Users with role, share, generations, failures, success rate, credits used and charged, and last seen",
     )
-    rows = chosen["selection"]["rows"]
-    return words.known(frame["user_id"].iloc[rows[0]]) if rows and rows[0] < len(frame) else None
+    return None if row is None else words.known(frame["user_id"].iloc[row])
 
 
 def _name(user_id: Any, name: Any) -> str:
