@@ -23,6 +23,16 @@ def open_view(page: Page) -> str:
     return page.locator("[role=tab][aria-selected=true]").first.inner_text()
 
 
+def choose_view(page: Page, view: str) -> None:
+    """Click a tab, and again when the page still moved: such a click reaches nothing."""
+    tab = page.get_by_role("tab", name=view)
+    for _ in range(5):
+        tab.click()
+        settle(page)
+        if open_view(page) == view:
+            return
+
+
 def click_row(page: Page) -> None:
     """Choose the first row of the table; its cells are drawn on a canvas."""
     page.locator("[data-testid=stDataFrame] canvas").first.click(position={"x": 15, "y": 52}, force=True)
@@ -44,8 +54,7 @@ def tenant(open_page: Any) -> str:
 def test_every_view_fits_the_window(open_page: Any, tenant: str, viewport: dict[str, int], scheme: str) -> None:
     page = open_page(f"/tenant?tenant={tenant}", viewport=viewport, scheme=scheme)
     for view in VIEWS:
-        page.get_by_role("tab", name=view).click()
-        settle(page)
+        choose_view(page, view)
         assert open_view(page) == view
         expect(page.get_by_test_id("stException")).to_have_count(0)
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), f"{view} scrolls sideways"
