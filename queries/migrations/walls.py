@@ -18,7 +18,7 @@ from queries.mapping import Mapping
 from queries.tables import NOTE_COLUMNS, OUR_SCHEMA, our_wall_name, reflected_tables, wall_name
 
 _SETTING = f"current_setting('{TENANTS_SETTING}', true)"
-_OUR_READABLE_TABLES = ("query_log",)
+_OUR_READABLE_TABLES = ("query_log", "statement", "plan", "baseline", "index_change")
 
 
 @dataclass(frozen=True, slots=True)
