@@ -5,9 +5,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
-from dashboard import filters, services
+from dashboard import filters, places, services, viewer
 from queries.catalog import tenants
 from queries.runner import Context
 from queries.scope import Scope
@@ -38,6 +39,15 @@ def demo(server, shared_database: str, monkeypatch: pytest.MonkeyPatch) -> Itera
     held.close()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _packages_scanned_once() -> Iterator[None]:
+    """Each AppTest looks through all installed packages for Streamlit components: a third of a second."""
+    found = manifest_scanner.scan_component_manifests()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manifest_scanner, "scan_component_manifests", lambda: found)
+        yield
+
+
 @pytest.fixture
 def open_app(demo: services.Services) -> OpenApp:
     """Open the program as a browser does: a page's path and its URL parameters."""
@@ -46,7 +56,11 @@ def open_app(demo: services.Services) -> OpenApp:
         app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=SECONDS)
         app.session_state["viewer_role"] = role
         if where:
-            app.run().switch_page(f"../pages/{where}.py")
+            # Streamlit learns of the pages by a run; one of a page that nobody may open costs next to nothing.
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setitem(viewer.OPENS, places.PLACES[0].name, frozenset())
+                app.run()
+            app.switch_page(f"../pages/{where}.py")
         app.query_params.clear()
         app.query_params.update(parameters)
         return app.run()
