@@ -18,12 +18,16 @@ from dashboard.services import current
 from dashboard.viewer import SessionReader, Viewer, Visit
 from queries.catalog import usage
 from queries.errors import DatabaseUnavailableError, UsageDashboardError
+from queries.performance.plans import Plan
 from queries.period import Period
 from queries.query import Query, Result
 from queries.runner import Answers, Context
 from queries.scope import Scope
 
 log = logging.getLogger(__name__)
+
+# The line that the query log names is that of the page, or of the part of a page, that called.
+ASKS_FOR_ITS_CALLER = True
 
 # Title, freshness line and padding around what a panel shows.
 _PANEL_EXTRA_PX = 122
@@ -110,7 +114,7 @@ class Board:
             self._kept_in_place_of = error
             return result
 
-    def plan(self, query: Query) -> str:
+    def plan(self, query: Query) -> Plan:
         """PostgreSQL's plan for one of the page's questions."""
         return current().runner.explain(query, self._context(None))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from datetime import timedelta
 
 import streamlit as st
@@ -35,7 +36,8 @@ def show(board: Board, scope: Scope, zone: str) -> None:
                 who = viewers.viewer()
                 if not who.may_open(board.page):
                     return
-                context = Context(who.scope, who.role, board.page, board.visit.run_id, viewers.fragment_reader())
+                # Each tick is a run of its own: what it asks again and again is no repeat within the page's run.
+                context = Context(who.scope, who.role, board.page, secrets.token_hex(4), viewers.fragment_reader())
                 result = current().runner.run(asked, context)
             except UsageDashboardError as error:
                 panels.failure(error, key="live-failure")

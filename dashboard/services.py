@@ -126,7 +126,7 @@ def code_version() -> str:
 def _query_log(database: Database, monitor: Monitor, settings: Settings) -> QueryLog | None:
     if database.owner is None:
         return None
-    query_log = QueryLog(database.owner, keep_days=settings.query_log_days)
+    query_log = QueryLog(database.owner, keep_days=settings.query_log_days, plan_hash=monitor.plan_hash)
     query_log.start()
     monitor.add_sink(query_log.add)
     return query_log

@@ -12,12 +12,13 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, make_url
 
+from queries.aggregates import aggregates_of
 from queries.errors import DatabaseUnavailableError, MappingError, UsageDashboardError, translated
 from queries.mapping import Mapping, load_mapping
 from queries.scope import Scope, is_storable, native_id
@@ -108,6 +109,8 @@ class Database:
                 walled = walls_stand(connection, self.mapping)
                 if tables is None or walled != tables.walled:
                     tables = reflected_tables(connection, self.mapping, walled=walled)
+                # Only what the reader role was given together with the walls is read.
+                tables = replace(tables, aggregates=aggregates_of(connection, tables) if walled else None)
         except UsageDashboardError as error:
             self._failure, self._failed_at = error.again(), time.monotonic()
             raise
@@ -119,6 +122,10 @@ class Database:
     def forget_tables(self) -> None:
         """Read the catalog again at the next question: a table or a wall may have come or gone."""
         self._tables = None
+
+    def look_again(self) -> None:
+        """Whether the walls stand, and up to when the aggregates are whole, is looked up at the next question."""
+        self._checked_at = float("-inf")
 
     @contextmanager
     def reading(self, scope: Scope, timeout_s: float) -> Iterator[sa.Connection]:

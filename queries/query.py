@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -48,6 +49,11 @@ class Query:
     def statement(self, tables: Tables | None = None) -> sa.Select[Any] | sa.CompoundSelect[Any]:
         """The statement, for live tables or, to look at it, for Prisma's default ones."""
         return self.build(tables if tables is not None else default_tables())
+
+    @property
+    def parameters_hash(self) -> str:
+        """What the log calls this question with these arguments in this scope."""
+        return hashlib.blake2b(self.key.encode(), digest_size=8).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,8 +59,21 @@ NOTE_COLUMNS: dict[str, sa.types.TypeEngine[Any]] = {
 
 
 @dataclass(frozen=True)
+class Aggregates:
+    """Our sums of the application's rows, through their walls. Of each day of UTC before `until`, which is a midnight,
+    they hold everything that was there at `refreshed_at`; everything later is read from the rows themselves."""
+
+    until: datetime
+    refreshed_at: datetime
+    usage_hour: sa.Table
+    usage_day: sa.Table
+    ledger_hour: sa.Table
+
+
+@dataclass(frozen=True)
 class Tables:
-    """One SQLAlchemy table per logical table; columns are reached by their logical names. `note` is our own."""
+    """One SQLAlchemy table per logical table; columns are reached by their logical names. `note` is our own.
+    `aggregates` are there only while they are whole and were made for these tables."""
 
     mapping: Mapping
     walled: bool
@@ -74,6 +87,7 @@ class Tables:
     generation: sa.Table
     image: sa.Table
     note: sa.Table
+    aggregates: Aggregates | None = None
 
     def all(self) -> dict[str, sa.Table]:
         """The application's tables by their logical names."""

@@ -18,7 +18,7 @@ from queries.mapping import Mapping
 from queries.tables import NOTE_COLUMNS, OUR_SCHEMA, our_wall_name, reflected_tables, wall_name
 
 _SETTING = f"current_setting('{TENANTS_SETTING}', true)"
-_OUR_READABLE_TABLES = ("query_log", "statement", "plan", "baseline", "index_change")
+_OUR_READABLE_TABLES = ("query_log", "statement", "plan", "baseline", "index_change", "aggregate_state")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +48,21 @@ NOTE_WALL = Wall(
 
 
 def raise_walls(connection: sa.Connection, mapping: Mapping, reader_role: str) -> None:
-    """Put up or renew the views and give them to the reader role, if that role exists."""
+    """Put up or renew the views and give them and our tables to the reader role, if that role exists."""
+    views = _renewed(connection, [*_application_walls(connection, mapping), NOTE_WALL])
+    _give(connection, (*views, *_OUR_READABLE_TABLES), reader_role)
+
+
+def raise_our_walls(connection: sa.Connection, walls: Sequence[Wall], reader_role: str) -> None:
+    """The same for walls before tables of our own that are not always there."""
+    _give(connection, _renewed(connection, walls), reader_role)
+
+
+def _renewed(connection: sa.Connection, walls: Sequence[Wall]) -> list[str]:
     quote = connection.dialect.identifier_preparer
-    walls = [*_application_walls(connection, mapping), NOTE_WALL]
     for wall in walls:
         _renew(connection, quote, wall)
-    if connection.scalar(sa.text("SELECT to_regrole(:role)"), {"role": quote.quote(reader_role)}) is not None:
-        _give(connection, quote, [wall.view for wall in walls], reader_role)
+    return [wall.view for wall in walls]
 
 
 def take_down(connection: sa.Connection, mapping: Mapping) -> None:
@@ -98,8 +106,11 @@ def _renew(connection: sa.Connection, quote: IdentifierPreparer, wall: Wall) -> 
         connection.exec_driver_sql(command)
 
 
-def _give(connection: sa.Connection, quote: IdentifierPreparer, views: Sequence[str], reader_role: str) -> None:
+def _give(connection: sa.Connection, names: Sequence[str], reader_role: str) -> None:
+    quote = connection.dialect.identifier_preparer
+    if connection.scalar(sa.text("SELECT to_regrole(:role)"), {"role": quote.quote(reader_role)}) is None:
+        return
     schema, role = quote.quote(OUR_SCHEMA), quote.quote(reader_role)
     connection.exec_driver_sql(f"GRANT USAGE ON SCHEMA {schema} TO {role}")
-    for name in (*views, *_OUR_READABLE_TABLES):
+    for name in names:
         connection.exec_driver_sql(f"GRANT SELECT ON {schema}.{quote.quote(name)} TO {role}")

@@ -13,14 +13,17 @@ from functools import lru_cache
 from typing import Any
 
 import pglast
+from cachetools import LRUCache
 from prometheus_client import CollectorRegistry, Histogram
 from prometheus_client.core import GaugeMetricFamily
 
+from queries.performance.questions import Questions
 from queries.query import Outcome, Timings
 
 log = logging.getLogger(__name__)
 
 RING_ROWS = 20_000
+PLAN_HASHES_KEPT = 10_000
 # Statements of these parameters may hold what a person wrote or who they are.
 _PERSONAL = re.compile(r"search|prompt|email|name|like|error", re.IGNORECASE)
 _LONG_LIST = 8
@@ -29,7 +32,9 @@ _BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """One answered question. `parameters` are masked; `parameters_hash` is of the true arguments."""
+    """One answered question. `parameters` are masked; `parameters_hash` is of the true arguments. `at` is when it was
+    answered: it began as long before as its timings say. `asked_by` is the line of our code that asked, "" when that is
+    not known; `plan_hash` the plan that was known for it by then."""
 
     at: datetime
     query: str
@@ -46,14 +51,20 @@ class Execution:
     slow: bool
     error: str | None = None
     reference: str | None = None
+    asked_by: str = ""
+    plan_hash: str | None = None
 
 
 class Monitor:
-    """Records executions. `add_sink` hands each one on (the query log); a sink must not block."""
+    """Records executions. `add_sink` hands each one on (the query log); a sink must not block. `questions` are the true
+    questions behind them, in memory only."""
 
     def __init__(self, *, slow_query_ms: float, ring_rows: int = RING_ROWS) -> None:
         self.slow_query_ms = slow_query_ms
         self.registry = CollectorRegistry()
+        self.questions = Questions()
+        # By fingerprint and parameters, and by fingerprint alone under "".
+        self._plan_hashes: LRUCache[tuple[str, str], str] = LRUCache(PLAN_HASHES_KEPT)
         self._ring: deque[Execution] = deque(maxlen=ring_rows)
         self._sinks: list[Callable[[Execution], None]] = []
         self._children: dict[tuple[str, str], tuple[Histogram, Histogram]] = {}
@@ -103,6 +114,20 @@ class Monitor:
     def recent(self) -> list[Execution]:
         """The newest executions, oldest first."""
         return list(self._ring)
+
+    def note_plan(self, fingerprint: str, parameters_hash: str, plan_hash: str) -> None:
+        """Remember which plan this call of the statement has; it is the newest one known of the statement too."""
+        with self._lock:
+            self._plan_hashes[fingerprint, parameters_hash] = plan_hash
+            self._plan_hashes[fingerprint, ""] = plan_hash
+
+    def plan_hash(self, fingerprint: str | None, parameters_hash: str = "") -> str | None:
+        """The plan known of this call of the statement, else the newest one known of the statement."""
+        if fingerprint is None:
+            return None
+        with self._lock:
+            found = self._plan_hashes.get((fingerprint, parameters_hash))
+            return found if found is not None else self._plan_hashes.get((fingerprint, ""))
 
     def _histograms(self, query: str, outcome: Outcome) -> tuple[Histogram, Histogram]:
         found = self._children.get((query, outcome))

@@ -6,6 +6,7 @@ import logging
 import queue
 import threading
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -27,7 +28,7 @@ QUERY_LOG = sa.table(
     "query_log",
     *(sa.column(name) for name in ("at", "query", "fingerprint", "parameters_hash", "scope_digest", "page", "run_id")),
     *(sa.column(name) for name in ("role", "outcome", "wait_ms", "database_ms", "fetch_ms", "frame_ms", "cache_ms")),
-    *(sa.column(name) for name in ("rows", "slow", "error", "reference")),
+    *(sa.column(name) for name in ("rows", "slow", "error", "reference", "asked_by", "plan_hash")),
     sa.column("parameters", JSONB),
     schema=OUR_SCHEMA,
 )
@@ -36,8 +37,17 @@ QUERY_LOG = sa.table(
 class QueryLog:
     """A bounded queue and one writing thread. A full queue drops records and counts them."""
 
-    def __init__(self, engine: sa.Engine, *, keep_days: int, queue_records: int = QUEUE_RECORDS) -> None:
+    def __init__(
+        self,
+        engine: sa.Engine,
+        *,
+        keep_days: int,
+        queue_records: int = QUEUE_RECORDS,
+        plan_hash: Callable[[str | None, str], str | None] | None = None,
+    ) -> None:
+        """`plan_hash` says which plan is known of a call by the time that its record is written."""
         self._engine = engine
+        self._plan_hash = plan_hash
         self._keep = timedelta(days=keep_days)
         self._queue: queue.Queue[Execution] = queue.Queue(maxsize=queue_records)
         self._stopping = threading.Event()
@@ -107,12 +117,18 @@ class QueryLog:
             return
         with self._engine.begin() as connection:
             if batch:
-                connection.execute(sa.insert(QUERY_LOG), [_row(one) for one in batch])
+                connection.execute(sa.insert(QUERY_LOG), [self._row(one) for one in batch])
             if sweeping:
                 connection.execute(sa.delete(QUERY_LOG).where(QUERY_LOG.c.at < utc_now() - self._keep))
         self.written += len(batch)
         if sweeping:
             self._swept_at = time.monotonic()
+
+    def _row(self, execution: Execution) -> dict[str, Any]:
+        row = _row(execution)
+        if row["plan_hash"] is None and self._plan_hash is not None:
+            row["plan_hash"] = self._plan_hash(execution.fingerprint, execution.parameters_hash)
+        return row
 
 
 def _row(execution: Execution) -> dict[str, Any]:
@@ -137,4 +153,6 @@ def _row(execution: Execution) -> dict[str, Any]:
         "slow": execution.slow,
         "error": execution.error,
         "reference": execution.reference,
+        "asked_by": execution.asked_by or None,
+        "plan_hash": execution.plan_hash,
     }

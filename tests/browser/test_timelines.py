@@ -126,8 +126,10 @@ def test_from_the_portfolio_to_a_tenants_generations(open_page: Any) -> None:
     page.wait_for_url(re.compile("tenant=org"))
     settle(page)
     tenant, name = parameters(page)["tenant"], page.get_by_role("heading", level=1).inner_text()
-    page.goto(f"{page.url.split('/tenant')[0]}/timelines?tenant={tenant}&period=Last+90+days&grain=Week")
+    page.get_by_role("link", name="Its timeline").click()
+    page.wait_for_url(re.compile(r"/timelines\?"))
     settle(page)
+    assert parameters(page)["tenant"] == tenant
     expect(page.get_by_role("heading", level=1)).to_have_text(f"Timelines of {name}")
     drag(page, 0.4, 0.95)
     page.wait_for_url(re.compile(r"period=Custom"))

@@ -1,0 +1,112 @@
+"""What our aggregates are: three tables of sums by tenant, typed as the application's own columns, behind walls.
+
+They can be dropped at any time: whatever reads them (queries/catalog/parts.py) reads the rows instead when they are not
+there. They are made and kept up to date by queries/refresh.py.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+
+from queries.tables import OUR_SCHEMA, Aggregates, AwareTime, Tables, aware, our_wall_name
+
+# Raise it with every change of what they hold.
+_VERSION = 1
+
+STATE = sa.table(
+    "aggregate_state",
+    sa.column("made_for", sa.Text),
+    *(sa.column(name, AwareTime()) for name in ("until", "refreshed_at", "compared_at")),
+    schema=OUR_SCHEMA,
+)
+
+
+@dataclass(frozen=True)
+class Aggregate:
+    """One of them: its name, the rows it sums and their time, the column with the start of its hour or day (always of
+    UTC), and the select that makes it."""
+
+    name: str
+    source: sa.Table
+    at: sa.ColumnElement[Any]
+    start: str
+    made: sa.Select[Any]
+
+    def table(self, name: str | None = None) -> sa.Table:
+        """The table, or its wall under that name."""
+        columns = [sa.Column(one.key, one.type) for one in self.made.selected_columns]
+        info = {"tenant_keyed": True, "logical": self.name}
+        return sa.Table(name or self.name, sa.MetaData(), *columns, schema=OUR_SCHEMA, info=info)
+
+
+def aggregates(tables: Tables) -> tuple[Aggregate, ...]:
+    """All of them, for these tables. The selects read every tenant: they are the owner's."""
+    rows, ledger = tables.generation, tables.credit_transaction
+    counted, newest = sa.func.count().label("generations"), aware(sa.func.max(rows.c.created_at)).label("newest_at")
+    used = sa.func.coalesce(sa.func.sum(rows.c.credits_used), 0, type_=_exact(rows.c.credits_used)).label("credits")
+    moved = sa.func.coalesce(sa.func.sum(ledger.c.amount), 0, type_=_exact(ledger.c.amount)).label("credits")
+    usage_of = {"tenant_id": rows.c.tenant_id, "hour": _start("hour", rows.c.created_at), "status": rows.c.status}
+    day_of = {
+        **{"tenant_id": rows.c.tenant_id, "user_id": rows.c.user_id},
+        **{"day": _start("day", rows.c.created_at), "status": rows.c.status},
+    }
+    posted_of = {"tenant_id": ledger.c.tenant_id, "hour": _start("hour", ledger.c.created_at), "type": ledger.c.type}
+    return (
+        Aggregate("usage_hour", rows, rows.c.created_at, "hour", _grouped(usage_of, counted, used, newest)),
+        Aggregate("usage_day", rows, rows.c.created_at, "day", _grouped(day_of, counted, used, newest)),
+        Aggregate(
+            "ledger_hour",
+            ledger,
+            ledger.c.created_at,
+            "hour",
+            _grouped(posted_of, sa.func.count().label("movements"), moved),
+        ),
+    )
+
+
+def made_for(tables: Tables) -> str:
+    """A digest of all that the aggregates depend on: others are not read, and are made anew."""
+    types = {
+        one.name: {column.key: column.type.compile(postgresql.dialect()) for column in one.made.selected_columns}
+        for one in aggregates(tables)
+    }
+    plain = json.dumps([_VERSION, tables.mapping.digest, types], sort_keys=True)
+    return hashlib.blake2b(plain.encode(), digest_size=8).hexdigest()
+
+
+def aggregates_of(connection: sa.Connection, tables: Tables) -> Aggregates | None:
+    """The aggregates that were made for these tables, when they are whole and may be read."""
+    made = aggregates(tables)
+    names = [f"{OUR_SCHEMA}.{one}" for one in ("aggregate_state", *(our_wall_name(each.name) for each in made))]
+    listed = sa.func.unnest(sa.bindparam("names", names, type_=sa.ARRAY(sa.Text))).column_valued("name")
+    readable = sa.func.has_table_privilege(sa.func.to_regclass(listed), "SELECT")
+    if not connection.scalar(sa.select(sa.func.bool_and(sa.func.coalesce(readable, sa.false())))):
+        return None
+    state = connection.execute(sa.select(STATE).where(STATE.c.made_for == made_for(tables))).mappings().first()
+    if state is None:
+        return None
+    walls = {one.name: one.table(our_wall_name(one.name)) for one in made}
+    return Aggregates(until=state["until"], refreshed_at=state["refreshed_at"], **walls)
+
+
+def _grouped(by: dict[str, sa.ColumnElement[Any]], *sums: sa.Label[Any]) -> sa.Select[Any]:
+    # An enum is kept as text, so that the application can still drop its type.
+    plain = {name: sa.cast(one, sa.Text) if isinstance(one.type, sa.Enum) else one for name, one in by.items()}
+    return sa.select(*(one.label(name) for name, one in plain.items()), *sums).group_by(*by.values())
+
+
+def _start(unit: str, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    """The start of the column's hour or day of UTC, as `timestamptz`."""
+    if isinstance(column.type, AwareTime):
+        return sa.func.date_trunc(unit, column, "UTC", type_=AwareTime())
+    return aware(sa.func.date_trunc(unit, column, type_=column.type))
+
+
+def _exact(column: sa.ColumnElement[Any]) -> sa.types.TypeEngine[Any]:
+    return sa.BigInteger() if isinstance(column.type, sa.Integer) else sa.Numeric()
