@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -21,7 +21,7 @@ from queries.errors import DatabaseUnavailableError, UsageDashboardError
 from queries.performance.plans import Plan
 from queries.period import Period
 from queries.query import Query, Result
-from queries.runner import Answers, Context
+from queries.runner import Context
 from queries.scope import Scope
 
 log = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ class Board:
     bar: Any
     notice: Any
     filters: Filters | None = None
-    _answers: dict[str, Answers] = field(default_factory=dict)
+    _answers: dict[str, Mapping[str, Result]] = field(default_factory=dict)
     _slots: list[_Slot] = field(default_factory=list)
     _afterwards: list[Callable[[], None]] = field(default_factory=list)
     _seen: dict[str, Result] = field(default_factory=dict)
@@ -88,10 +88,22 @@ class Board:
         self._asked |= queries
         self._answers |= dict.fromkeys(queries, current().runner.run_all(queries, self._context(scope)))
 
+    def look_up(self, readings: Mapping[str, Callable[[], Result]]) -> None:
+        """What is no question of the catalog, such as the query log: read when its panel is drawn, and not recorded."""
+        self._answers |= dict.fromkeys(readings, _Readings(readings))
+
     def answer(self, name: str) -> Result:
         """One answer; waits for it. Its own error is raised."""
-        answers = self._answers[name]
-        result = self._seen[name] = self._or_kept(self._asked[name], lambda: answers[name])
+        answers, asked = self._answers[name], self._asked.get(name)
+        if asked is not None:
+            result = self._or_kept(asked, lambda: answers[name])
+        else:
+            try:
+                result = answers[name]
+            except DatabaseUnavailableError:
+                self._is_unavailable = True
+                raise
+        self._seen[name] = result
         return result
 
     def run(self, query: Query) -> Result:
@@ -182,9 +194,12 @@ class Board:
                 results,
                 self.zone,
                 key,
-                explain=self.plan if self.viewer.may_read_plans else None,
+                explain=self.plan if self._are_questions(slot.names) and self.viewer.may_read_plans else None,
                 downloads=Downloads(self.viewer, self.zone, self.page, slot.title, period),
             )
+
+    def _are_questions(self, names: Sequence[str]) -> bool:
+        return all(name in self._asked for name in names)
 
     def _context(self, scope: Scope | None) -> Context:
         return Context(
@@ -195,6 +210,25 @@ class Board:
             reader=self.reader,
             refresh=self._refresh,
         )
+
+
+class _Readings(Mapping[str, Result]):
+    """Answers that are read one after the other, each once and when it is wanted."""
+
+    def __init__(self, readings: Mapping[str, Callable[[], Result]]) -> None:
+        self._readings = readings
+        self._results: dict[str, Result] = {}
+
+    def __getitem__(self, name: str) -> Result:
+        if name not in self._results:
+            self._results[name] = self._readings[name]()
+        return self._results[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._readings)
+
+    def __len__(self) -> int:
+        return len(self._readings)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from dashboard.commands.demo import demo_app
 from dashboard.commands.digest import digest
 from dashboard.commands.load_events import load_events
 from dashboard.commands.migrate import migrate
+from dashboard.commands.refresh import refresh
 from dashboard.commands.run import run
 from queries.errors import UsageDashboardError
 
@@ -22,6 +23,7 @@ app = typer.Typer(
 )
 app.command()(run)
 app.command()(migrate)
+app.command()(refresh)
 app.command()(digest)
 app.command("load-events")(load_events)
 app.add_typer(demo_app, name="demo", help="The demo application's data.")

@@ -64,9 +64,12 @@ class Downloads:
 def columns_for(frame: pd.DataFrame, viewer: Viewer) -> list[str]:
     """The columns that this viewer may take along; pictures themselves are no text."""
     hidden = _NOT_DRAWN if viewer.may_read_prompts else (*_NOT_DRAWN, *PROMPT_COLUMNS)
-    schema = pa.Schema.from_pandas(frame, preserve_index=False)
-    binary = {one.name for one in schema if pa.types.is_binary(one.type) or pa.types.is_large_binary(one.type)}
-    return [str(name) for name in frame.columns if name not in hidden and name not in binary]
+    return [str(name) for name, kind in frame.dtypes.items() if name not in hidden and not _is_binary(kind)]
+
+
+def _is_binary(kind: Any) -> bool:
+    arrow = getattr(kind, "pyarrow_dtype", None)
+    return arrow is not None and (pa.types.is_binary(arrow) or pa.types.is_large_binary(arrow))
 
 
 def csv_bytes(frame: pd.DataFrame, zone: str) -> bytes:
@@ -75,7 +78,7 @@ def csv_bytes(frame: pd.DataFrame, zone: str) -> bytes:
     file.write(_BOM)
     writer = csv.writer(file, lineterminator="\r\n")
     writer.writerow([guarded(str(name)) for name in frame.columns])
-    columns = _arrow(frame).columns
+    columns = _columns(frame)
     writer.writerows(zip(*([cell(value, zone) for value in column.to_pylist()] for column in columns), strict=True))
     return file.getvalue().encode()
 
@@ -113,21 +116,24 @@ def file_name(page: str, panel: str, period: Period | None) -> str:
 def largest_size(frame: pd.DataFrame) -> int:
     """No fewer bytes than the frame's file has, told from types and lengths without making it."""
     header = sum(2 * len(str(name).encode()) + _AROUND_BYTES for name in frame.columns)
-    rows = sum(_largest_column(column.combine_chunks()) for column in _arrow(frame).columns)
+    rows = sum(_largest_column(column) for column in _columns(frame))
     return len(_BOM.encode()) + header + rows + 2 * (len(frame) + 1)
 
 
-def _largest_column(array: pa.Array) -> int:
+def _largest_column(array: pa.ChunkedArray | pa.Array) -> int:
     kind, rows = array.type, len(array)
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        return _largest_column(array.flatten()) + rows * _AROUND_BYTES
+        return _largest_column(array.combine_chunks().flatten()) + rows * _AROUND_BYTES
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         return 2 * int(array.nbytes) + rows * _AROUND_BYTES  # a quote in a text is doubled
     return rows * (_LONGEST_VALUE + _AROUND_BYTES)
 
 
-def _arrow(frame: pd.DataFrame) -> pa.Table:
-    return pa.Table.from_pandas(frame, preserve_index=False)
+def _columns(frame: pd.DataFrame) -> list[pa.ChunkedArray]:
+    """The columns as Arrow has them. A whole table would also describe the frame to pandas, for each panel anew: that
+    took a third of a page's run."""
+    arrays = (pa.array(column.array) for _, column in frame.items())
+    return [one if isinstance(one, pa.ChunkedArray) else pa.chunked_array([one]) for one in arrays]
 
 
 def _last_date(period: Period) -> date:

@@ -10,8 +10,9 @@ from typing import Any
 import plotly.graph_objects as go
 import streamlit as st
 
-from dashboard import words
+from dashboard import places, words
 from dashboard.downloads import Downloads
+from dashboard.plans.lines import plan_lines
 from dashboard.services import current
 from queries.errors import (
     DatabaseUnavailableError,
@@ -21,9 +22,11 @@ from queries.errors import (
     TooManyRowsError,
     UsageDashboardError,
 )
+from queries.performance.plan_tree import plan_tree
+from queries.performance.plans import Plan
 from queries.query import Query, Result, Timings
 
-Explain = Callable[[Query], str]
+Explain = Callable[[Query], Plan]
 
 RETRY_EVERY_S = 2.0
 # How often the page looks whether a newer answer is there, how many looks are enough, and how many times in a row the
@@ -61,7 +64,8 @@ def footer(
     explain: Explain | None = None,
     downloads: Downloads | None = None,
 ) -> None:
-    """How old the answers are, the rows as a file, and what they cost; for those who may, with the plan at a click."""
+    """How old the answers are, the rows as a file, and what they cost; for those who may, with the plan at a click and
+    a link to how each question performs."""
     with st.container(
         horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small", key=f"foot-{key}"
     ):
@@ -79,6 +83,8 @@ def footer(
                 downloads.offer(result, key=f"{key}-{number}", label="Download these rows")
             if explain is not None:
                 _offer_plan(result, explain, key=f"plan-{key}-{number}")
+                if places.may_open("performance"):
+                    places.link("performance", "How this question performs", {"question": result.query.name})
 
 
 def freshness(results: Sequence[Result], zone: str, now: datetime) -> str:
@@ -209,9 +215,14 @@ def _offer_plan(result: Result, explain: Explain, *, key: str) -> None:
     if not st.button("Show the plan", key=key, icon=":material/account_tree:"):
         return
     try:
-        st.code(explain(result.query), language=None, wrap_lines=True, height=260)
+        plan = explain(result.query)
     except UsageDashboardError as error:
         failure(error, key=key)
+        return
+    st.code(plan_lines(plan_tree(plan.document)), language=None, height=260)
+    if plan.fingerprint is not None:
+        asked = {"statement": plan.fingerprint, "call": result.query.parameters_hash}
+        places.link("plan", "Open the plan", asked)
 
 
 def _spent(timings: Timings) -> str:

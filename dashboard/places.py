@@ -38,6 +38,9 @@ PLACES: tuple[Place, ...] = (
     Place("tenant", "Tenant", ":material/account_circle:", "Accounts"),
     Place("burn", "Credit burn", ":material/local_fire_department:", "Accounts"),
     Place("timelines", "Timelines", ":material/timeline:", "Accounts"),
+    Place("performance", "Query performance", ":material/speed:", "Engineering"),
+    Place("indexes", "Indexes", ":material/format_list_numbered:", "Engineering"),
+    Place("plan", "Plan", ":material/account_tree:", "Engineering"),
 )
 
 

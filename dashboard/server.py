@@ -61,6 +61,8 @@ async def lifespan(app: Any) -> AsyncIterator[dict[str, Any]]:  # noqa: ARG001 -
     try:
         await asyncio.to_thread(_warm)
         adopt_streamlit_loggers()
+        if held.refresher is not None:
+            held.refresher.start()
         yield {}
     finally:
         await asyncio.to_thread(held.close)

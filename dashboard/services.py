@@ -9,14 +9,22 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+import psycopg
+from pydantic import SecretStr
 
 import queries
 from queries.cache import ResultCache
 from queries.database import Database
 from queries.errors import SettingsError
 from queries.notes import Notebook
+from queries.performance.advising import Advisor
+from queries.performance.index_changes import IndexChanges
 from queries.performance.monitor import Monitor
+from queries.performance.plan_keeping import PlanKeeper
 from queries.performance.query_log import QueryLog
+from queries.refresh import Refresher
 from queries.runner import Runner
 from queries.settings import Settings, load_settings
 
@@ -34,8 +42,12 @@ class Services:
     cache: ResultCache
     monitor: Monitor
     runner: Runner
+    plan_keeper: PlanKeeper
+    advisor: Advisor
     query_log: QueryLog | None = None
     notebook: Notebook | None = None
+    index_changes: IndexChanges | None = None
+    refresher: Refresher | None = None
     is_demo: bool = False
     dataset: str = ""
     closers: tuple[Callable[[], None], ...] = field(default=(), repr=False)
@@ -56,13 +68,26 @@ class Services:
             if self.query_log is not None:
                 last_first.callback(self.query_log.stop)
             last_first.callback(self.cache.close)
+            if self.refresher is not None:
+                last_first.callback(self.refresher.stop)
+            last_first.callback(self.plan_keeper.stop)
             last_first.callback(self.runner.close)
+            if self.index_changes is not None:
+                last_first.callback(self.index_changes.close)
 
 
 def build(
-    settings: Settings, *, is_demo: bool = False, dataset: str = "", closers: tuple[Callable[[], None], ...] = ()
+    settings: Settings,
+    *,
+    is_demo: bool = False,
+    dataset: str = "",
+    closers: tuple[Callable[[], None], ...] = (),
+    application_url: SecretStr | None = None,
 ) -> Services:
-    """Services for the database that the settings name. Nothing is connected yet: it may be asleep."""
+    """Services for the database that the settings name. Nothing is connected yet: it may be asleep.
+
+    `application_url` is the address of the tables' owner. Only the embedded database gives it: there an index can be
+    tried and rolled back, made and dropped."""
     if not is_demo and settings.auth is None:
         raise SettingsError(
             "sign-in is not set up; set USAGE_DASHBOARD_AUTH=none to let everybody who reaches the address"
@@ -78,14 +103,20 @@ def build(
         lock_s=settings.pool_wait_s + settings.statement_timeout_s + _LOCK_MARGIN_S,
     )
     query_log = _query_log(database, monitor, settings)
+    runner = Runner(database, cache, monitor)
+    as_table_owner = _as_table_owner(application_url) if application_url is not None else None
     services = Services(
         settings=settings,
         database=database,
         cache=cache,
         monitor=monitor,
-        runner=Runner(database, cache, monitor),
+        runner=runner,
+        plan_keeper=_plan_keeper(database, monitor),
+        advisor=Advisor(database, monitor, as_table_owner),
+        index_changes=IndexChanges(runner, as_table_owner) if as_table_owner and database.owner is not None else None,
         query_log=query_log,
         notebook=Notebook(database.owner) if database.owner is not None else None,
+        refresher=_refresher(database, settings),
         is_demo=is_demo,
         dataset=dataset,
         closers=closers,
@@ -130,6 +161,33 @@ def _query_log(database: Database, monitor: Monitor, settings: Settings) -> Quer
     query_log.start()
     monitor.add_sink(query_log.add)
     return query_log
+
+
+def _as_table_owner(url: SecretStr) -> Callable[[], psycopg.Connection[Any]]:
+    """Connects as the owner of the application's tables; each statement is a transaction of its own."""
+
+    def connect() -> psycopg.Connection[Any]:
+        return psycopg.connect(
+            url.get_secret_value(), autocommit=True, connect_timeout=5, application_name="usage-dashboard indexes"
+        )
+
+    return connect
+
+
+def _plan_keeper(database: Database, monitor: Monitor) -> PlanKeeper:
+    keeper = PlanKeeper(database, monitor)
+    keeper.start()
+    monitor.add_sink(keeper.add)
+    return keeper
+
+
+def _refresher(database: Database, settings: Settings) -> Refresher | None:
+    """It starts with the server; a command that only asks questions leaves the aggregates as they are."""
+    if database.owner is None or not settings.aggregate_refresh_s:
+        return None
+    return Refresher(
+        database.owner, database.mapping, every_s=settings.aggregate_refresh_s, refreshed=database.look_again
+    )
 
 
 def _gauges(services: Services) -> Mapping[str, tuple[str, float]]:

@@ -40,6 +40,9 @@ OPENS: dict[str, frozenset[Role]] = {
     "tenant": EVERYBODY,
     "burn": EVERYBODY,
     "timelines": EVERYBODY,
+    "performance": frozenset({"engineer", "admin"}),
+    "indexes": frozenset({"engineer", "admin"}),
+    "plan": frozenset({"engineer", "admin"}),
 }
 """Which roles may open a page. A page that is not listed opens for nobody."""
 READS_PLANS: frozenset[Role] = frozenset({"engineer", "admin"})

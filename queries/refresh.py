@@ -70,7 +70,7 @@ def refresh(
             repeatable = connection.execution_options(isolation_level="REPEATABLE READ")
             with repeatable.begin():
                 # Before the snapshot is taken, which a query would do: the last one's work must be part of it.
-                repeatable.execute(sa.schema.DDL(f"LOCK TABLE {OUR_SCHEMA}.aggregate_state IN EXCLUSIVE MODE NOWAIT"))
+                repeatable.exec_driver_sql(f"LOCK TABLE {OUR_SCHEMA}.aggregate_state IN EXCLUSIVE MODE NOWAIT")
                 tables = reflected_tables(repeatable, mapping, walled=False)
                 return refresh_within(repeatable, tables, now, rebuild=rebuild, compare_all=compare_all)
     except sa.exc.SQLAlchemyError as error:
@@ -96,7 +96,7 @@ def refresh_within(
         changed = _made_equal(connection, one, spans, until)
         added, removed = added + changed[0], removed + changed[1]
         if sum(changed) >= _ANALYZE_FROM_ROWS:
-            connection.execute(sa.schema.DDL(f"ANALYZE {OUR_SCHEMA}.{one.name}"))
+            connection.exec_driver_sql(f"ANALYZE {OUR_SCHEMA}.{one.name}")
     if is_new:
         raise_our_walls(connection, [_wall(connection, one) for one in made], READER_ROLE)
     connection.execute(sa.delete(STATE))
@@ -115,7 +115,7 @@ def _make(connection: sa.Connection, made: Sequence[Aggregate]) -> None:
     """Empty tables. Their walls go with the old ones and come with the new ones, filled: a statement that was made for
     the old ones finds none, and is made anew."""
     for one in made:
-        connection.execute(sa.schema.DDL(f"DROP TABLE IF EXISTS {OUR_SCHEMA}.{one.name} CASCADE"))
+        connection.exec_driver_sql(f"DROP TABLE IF EXISTS {OUR_SCHEMA}.{one.name} CASCADE")
         table = one.table()
         sa.Index(f"{one.name}_tenant_id_{one.start}_idx", table.c.tenant_id, table.c[one.start])
         sa.Index(f"{one.name}_{one.start}_idx", table.c[one.start])
@@ -164,7 +164,7 @@ def _made_equal(
         # After the last day there may be rows of a clock that ran ahead.
         ours = sa.or_(start >= until, *(_between(start, span) for span in spans))
     new = fresh.cte("fresh")
-    same = (table.c[name].is_not_distinct_from(new.c[name]) for name in table.c.keys())
+    same = (column.is_not_distinct_from(new.c[column.key]) for column in table.c)
     keys = (table.c.tenant_id == new.c.tenant_id, start == new.c[one.start])
     gone = ~sa.exists(sa.select(1).select_from(new).where(*keys, *same).correlate(table))
     removed = sa.delete(table).where(ours, gone).returning(table.c.tenant_id).cte("removed")

@@ -56,6 +56,9 @@ class Settings(BaseSettings):
         900.0, ge=0, le=86_400, description="An older result may stand in this long while the new one is computed."
     )
     query_log_days: int = Field(30, ge=1, le=3650, description="Days that the query log keeps.")
+    aggregate_refresh_s: float = Field(
+        300.0, ge=0, le=86_400, description="Seconds between two refreshes of the aggregates; 0: none by this process."
+    )
     digest_webhook_url: SecretStr | None = Field(
         None, description="Slack-compatible webhook (https://...) that `digest` posts to. Unset: it prints."
     )

@@ -68,6 +68,7 @@ class Aggregates:
     usage_hour: sa.Table
     usage_day: sa.Table
     ledger_hour: sa.Table
+    latency_day: sa.Table
 
 
 @dataclass(frozen=True)
@@ -188,7 +189,7 @@ def _place(logical: str, mapping: Mapping, walled: bool) -> tuple[str, str]:
 
 def _built(mapping: Mapping, walled: bool, types: dict[str, dict[str, sa.types.TypeEngine[Any]]]) -> Tables:
     metadata = sa.MetaData()
-    built = {}
+    built: dict[str, Any] = {}
     for logical in mapping.tables:
         schema, name = _place(logical, mapping, walled)
         physical = mapping.tables[logical].columns

@@ -84,7 +84,13 @@ def _opened(settings: Settings, server: EmbeddedServer, dataset: str) -> service
             "direct_url": SecretStr(server.url(dataset, "usage_dashboard_owner")),
         }
     )
-    return services.build(reading, is_demo=True, dataset=dataset, closers=(*closers, server.stop))
+    return services.build(
+        reading,
+        is_demo=True,
+        dataset=dataset,
+        closers=(*closers, server.stop),
+        application_url=SecretStr(server.url(dataset, "app")),
+    )
 
 
 def _require_dataset(server: EmbeddedServer, dataset: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from math import ceil
+from typing import Any
 
 import plotly.graph_objects as go
 
@@ -42,7 +43,9 @@ def heatmap(
     value) and of all above it. `marks` are the cells (row, column) that get a `mark`; `title` names the columns' axis;
     at most `ticks` columns are named. `is_dark`: the page's theme, for what is written in the cells."""
     top = highest if highest is not None else max((one for row in values for one in row if one is not None), default=0)
-    figure = go.Figure()
+    height = height_px or _AXIS_PX + _ROW_PX * max(len(rows), 1)
+    # In one go: each update of a figure looks through all that it has.
+    figure = go.Figure(layout={**_layout(rows, columns, title, ticks), "height": height})
     figure.add_heatmap(
         x=list(range(len(columns))),
         y=list(range(len(rows))),
@@ -61,8 +64,6 @@ def heatmap(
         _write(figure, values, texts, top or 1, INK[is_dark])
     if marks:
         _write(figure, values, _marked(rows, columns, marks, mark), top or 1, INK[is_dark])
-    _lay_out(figure, rows, columns, title, ticks)
-    figure.update_layout(height=height_px or _AXIS_PX + _ROW_PX * max(len(rows), 1))
     return figure
 
 
@@ -99,35 +100,30 @@ def _place(figure: go.Figure, texts: Sequence[str], cells: Sequence[Cell], colou
     )
 
 
-def _lay_out(figure: go.Figure, rows: Sequence[str], columns: Sequence[str], title: str, ticks: int) -> None:
+def _layout(rows: Sequence[str], columns: Sequence[str], title: str, ticks: int) -> dict[str, Any]:
     named = list(range(0, len(columns), max(1, ceil(len(columns) / max(ticks, 1)))))
-    figure.update_layout(
-        template="none",
-        hovermode="closest",
-        dragmode=False,
-        showlegend=False,
-        margin={"l": 8, "r": 8, "t": 6, "b": 46 if title else 26},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-    )
-    figure.update_xaxes(
-        range=[-0.5, max(len(columns), 1) - 0.5],
-        tickvals=named,
-        ticktext=[label(columns[one]) for one in named],
-        title={"text": title, "font": {"size": 11}, "standoff": 6},
-        showgrid=False,
-        zeroline=False,
-        ticks="",
-        tickangle=0,
-        fixedrange=True,
-    )
-    figure.update_yaxes(
-        range=[max(len(rows), 1) - 0.5, -0.5],
-        tickvals=list(range(len(rows))),
-        ticktext=[label(one) for one in rows],
-        automargin=True,
-        ticks="",
-        showgrid=False,
-        zeroline=False,
-        fixedrange=True,
-    )
+    plain = {"ticks": "", "showgrid": False, "zeroline": False, "fixedrange": True}
+    return {
+        "template": "none",
+        "hovermode": "closest",
+        "dragmode": False,
+        "showlegend": False,
+        "margin": {"l": 8, "r": 8, "t": 6, "b": 46 if title else 26},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "xaxis": {
+            **plain,
+            "range": [-0.5, max(len(columns), 1) - 0.5],
+            "tickvals": named,
+            "ticktext": [label(columns[one]) for one in named],
+            "title": {"text": title, "font": {"size": 11}, "standoff": 6},
+            "tickangle": 0,
+        },
+        "yaxis": {
+            **plain,
+            "range": [max(len(rows), 1) - 0.5, -0.5],
+            "tickvals": list(range(len(rows))),
+            "ticktext": [label(one) for one in rows],
+            "automargin": True,
+        },
+    }

@@ -31,6 +31,12 @@ def binned(column: sa.ColumnElement[Any], period: Period) -> sa.ColumnElement[An
     )
 
 
+def bins_are_hours(period: Period) -> bool:
+    """Whether every bin of the period is an hour of UTC."""
+    width, origin = _bins(period.start, period.until, period.zone, period.grain == "minute")
+    return width == _WIDTHS[0] and origin.timestamp() % width.total_seconds() == 0
+
+
 @lru_cache(maxsize=1_000)
 def _bins(start: datetime, until: datetime, zone: str, by_minute: bool) -> tuple[timedelta, datetime]:
     origin = bucket_start(start, "minute" if by_minute else "hour", zone)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
 
 from queries.catalog.arguments import checked_top
 from queries.catalog.balances import CHANGE, CLOSING, NUMBER, flows_and_balance
 from queries.catalog.gaps import every_bucket
+from queries.catalog.parts import Windows, burned, given, moved_by_type
 from queries.catalog.series import OTHER, UNNAMED
 from queries.catalog.sums import (
     Column,
@@ -25,7 +25,7 @@ from queries.catalog.sums import (
 from queries.period import Period
 from queries.query import catalog_query
 from queries.scope import Scope
-from queries.tables import Tables, between, bucket, instant, within
+from queries.tables import Tables, bucket, instant, within
 
 # Shown as positive numbers although they are negative amounts; adjustments keep their sign.
 _TAKEN = ("burned", "expired")
@@ -104,72 +104,43 @@ def compared(tables: Tables, scope: Scope, *, period: Period) -> sa.Select[Any]:
     the period holds it), and with `previous_` gross_burn_credits, refunded_credits, net_burn_credits of as many days
     before the period as it has complete ones. The period's burn less today's compares with the days before.
     """
-    ledger = tables.credit_transaction
-    posted, complete, previous = ledger.c.created_at, period.complete_days(), period.previous()
-    windows = {
-        "today_": between(posted, min(complete.end, period.until), period.until),
-        "previous_": between(posted, previous.start, previous.end),
+    complete, previous = period.complete_days(), period.previous()
+    spans = {
+        "today_": (min(complete.end, period.until), period.until),
+        "previous_": (previous.start, previous.end),
     }
-    parts = [_burn_within(tables, scope, window, prefix) for prefix, window in windows.items()]
-    return sa.select(*parts[0].c, *parts[1].c).select_from(parts[0].join(parts[1], sa.true()))
+    burns = [_burn_within(tables, scope, Windows(span), prefix) for prefix, span in spans.items()]
+    return sa.select(*burns[0].c, *burns[1].c).select_from(burns[0].join(burns[1], sa.true()))
 
 
-def _burn_within(tables: Tables, scope: Scope, window: sa.ColumnElement[bool], prefix: str) -> sa.CTE:
-    """One row of a window's burn. Summed by the ledger's own kinds first, which are told apart afterwards."""
-    ledger = tables.credit_transaction
-    moved = (
-        sa.select(ledger.c.type, summed(ledger.c.amount).label("credits"))
-        .where(scope.predicate(ledger.c.tenant_id), window)
-        .group_by(ledger.c.type)
-        .cte(prefix + "moved")
-    )
-    burned, refunded, net = (
-        tables.has(moved.c.type, "transaction_type", *kinds)
-        for kinds in (("burned",), ("refunded",), ("burned", "refunded"))
-    )
+def _burn_within(tables: Tables, scope: Scope, window: Windows, prefix: str) -> sa.CTE:
+    """One row of a window's burn."""
+    moved = moved_by_type(tables, scope, window, name=prefix + "moved")
     return sa.select(
-        _total(-moved.c.credits, burned).label(prefix + "gross_burn_credits"),
-        _total(moved.c.credits, refunded).label(prefix + "refunded_credits"),
-        _total(-moved.c.credits, net).label(prefix + "net_burn_credits"),
+        burned(tables, moved, "burned").label(prefix + "gross_burn_credits"),
+        given(tables, moved, "refunded").label(prefix + "refunded_credits"),
+        burned(tables, moved, "burned", "refunded").label(prefix + "net_burn_credits"),
     ).cte(prefix + "burn")
 
 
 def _flows_by_tenant(tables: Tables, scope: Scope, period: Period) -> sa.CTE:
     """number (of the bucket, from 1), key, the movements by kind, net_burn_credits, change_credits (of a posted
-    balance). Summed by the ledger's own kinds first: one sum for each row, and the kinds are told apart over a few
-    thousand sums. Buckets are numbered by their bounds: `date_trunc` in a zone takes half as long again."""
-    ledger, balance = tables.credit_transaction, tables.credit_balance
-    posted = ledger.c.created_at
-    starts = [instant(posted, one.local_start) for one in period.buckets()]
-    bounds = sa.bindparam("buckets", starts, type_=postgresql.ARRAY(posted.type), unique=True)
-    number = sa.func.width_bucket(posted, bounds, type_=sa.Integer)
-    moved = (
-        sa.select(
-            ledger.c.tenant_id.label("key"),
-            number.label("number"),
-            ledger.c.type,
-            summed(ledger.c.amount).label("credits"),
-        )
-        .where(scope.predicate(ledger.c.tenant_id), within(posted, period))
-        .group_by(ledger.c.tenant_id, number, ledger.c.type)
-        .cte("moved")
-    )
+    balance). Buckets are numbered by their bounds: `date_trunc` in a zone takes half as long again."""
+    balance = tables.credit_balance
+    starts = (*(one.start for one in period.buckets()), period.until)
+    moved = moved_by_type(tables, scope, Windows(starts))
     known = sa.select(balance.c.tenant_id.label("key")).where(scope.predicate(balance.c.tenant_id)).cte("known")
-    signed = {
-        one: (-moved.c.credits if one in _TAKEN else moved.c.credits, tables.has(moved.c.type, "transaction_type", one))
-        for one in _MOVEMENTS
-    }
-    is_net = tables.has(moved.c.type, "transaction_type", "burned", "refunded")
+    sums = [(burned if one in _TAKEN else given)(tables, moved, one).label(one) for one in _MOVEMENTS]
     return (
         sa.select(
-            moved.c.number,
+            moved.c.window.label("number"),
             moved.c.key,
-            *(_total(credits, is_kind).label(one) for one, (credits, is_kind) in signed.items()),
-            _total(-moved.c.credits, is_net).label("net_burn_credits"),
-            _total(moved.c.credits, known.c.key.is_not(None)).label("change_credits"),
+            *sums,
+            burned(tables, moved, "burned", "refunded").label("net_burn_credits"),
+            summed_again(moved.c.credits, known.c.key.is_not(None)).label("change_credits"),
         )
         .select_from(moved.outerjoin(known, known.c.key == moved.c.key))
-        .group_by(moved.c.number, moved.c.key)
+        .group_by(moved.c.window, moved.c.key)
         .cte("by_tenant")
     )
 
@@ -201,8 +172,3 @@ def _standing(tables: Tables, scope: Scope, period: Period) -> sa.Select[Any]:
     return sa.select((total - later.scalar_subquery()).label("closing_credits")).where(
         scope.predicate(balance.c.tenant_id)
     )
-
-
-def _total(credits: Column, condition: sa.ColumnElement[bool]) -> Column:
-    """The sum of sums that meet the condition; whole numbers stay whole."""
-    return sa.cast(sa.func.coalesce(sa.func.sum(credits).filter(condition), 0), exact(credits))

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
 
+from queries.catalog.durations import percentiles, shown
 from queries.catalog.gaps import every_bucket
 from queries.catalog.sums import counted
-from queries.catalog.usage import PERCENTILE_ROWS, PERCENTILES
 from queries.period import Period
 from queries.query import catalog_query
 from queries.scope import Scope
@@ -22,13 +21,11 @@ def over_time(tables: Tables, scope: Scope, *, period: Period) -> sa.Select[Any]
     p99_ms (null under 100); every bucket that has begun, in order."""
     rows = facts(tables)
     took = rows.c.duration_ms
-    shares = sa.bindparam("percentiles", list(PERCENTILES), type_=postgresql.ARRAY(sa.Double), unique=True)
-    found = sa.func.percentile_cont(shares).within_group(took)
     buckets = (
         sa.select(
             (start := bucket(rows.c.created_at, period)).label("bucket_start"),
             counted(took.is_not(None)).label("latency_rows"),
-            sa.type_coerce(found, postgresql.ARRAY(sa.Double)).label("percentiles"),
+            percentiles(took).label("percentiles"),
         )
         .where(
             scope.predicate(rows.c.tenant_id),
@@ -38,8 +35,4 @@ def over_time(tables: Tables, scope: Scope, *, period: Period) -> sa.Select[Any]
         .group_by(start)
         .cte("buckets")
     )
-    shown = [
-        sa.case((buckets.c.latency_rows >= least, buckets.c.percentiles[number])).label(f"p{share * 100:g}_ms")
-        for number, (share, least) in enumerate(zip(PERCENTILES, PERCENTILE_ROWS, strict=True), start=1)
-    ]
-    return sa.select(buckets.c.bucket_start, buckets.c.latency_rows, *shown)
+    return sa.select(buckets.c.bucket_start, buckets.c.latency_rows, *shown(buckets))

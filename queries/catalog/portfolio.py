@@ -9,6 +9,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
+from queries.catalog.durations import durations
+from queries.catalog.parts import Windows
 from queries.catalog.sums import counted, net_burn_credits
 from queries.period import local_date, local_midnight, zone_info
 from queries.scope import Scope, native_id
@@ -170,22 +172,15 @@ def page_of_ids(tables: Tables, scope: Scope, ids: tuple[str, ...]) -> sa.CTE:
 def latency_of_page(tables: Tables, scope: Scope, days: Days, page: sa.CTE) -> Any:
     """latency_rows and p95_ms of one tenant of the page, over the raw rows of its successful generations of the last 28
     complete days; p95_ms is null under 20 of them."""
-    rows = facts(tables)
-    took = rows.c.duration_ms
-    succeeded = tables.has(rows.c.status, "generation_status", "succeeded")
-    p95 = sa.func.percentile_cont(0.95).within_group(took).filter(succeeded)
-    known = sa.func.count(took).filter(succeeded)
+    one = durations(tables, scope, Windows((days.before(28), days.before(0))), of=page)
+    p95 = sa.func.percentile_cont(0.95).within_group(one.c.took_ms)
+    known = counted()
     return (
         sa.select(
             known.label("latency_rows"),
             sa.case((known >= LEAST_LATENCY_ROWS, sa.type_coerce(p95, sa.Double()))).label("p95_ms"),
         )
-        .where(
-            scope.predicate(rows.c.tenant_id),
-            rows.c.tenant_id == page.c.key,
-            days.within(rows.c.created_at, 28),
-        )
-        .correlate(page)
+        .select_from(one)
         .lateral("took")
     )
 

@@ -8,7 +8,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from queries.catalog.bins import binned
-from queries.catalog.sums import Column, counted, summed, summed_again, text
+from queries.catalog.parts import usage_by_bin
+from queries.catalog.sums import Column, summed_again, text
 from queries.period import Period
 from queries.scope import Scope
 from queries.tables import Tables, bucket, facts
@@ -16,17 +17,6 @@ from queries.tables import Tables, bucket, facts
 OTHER = "Other"
 UNNAMED = "(none)"
 SPLITS = {"type": "type", "status": "status", "model": "model", "user": "user_id", "tenant": "tenant_id"}
-
-
-def usage_measures(tables: Tables) -> list[sa.Label[Any]]:
-    """Counts by terminal status, and the gross burn at the time of the request."""
-    rows = facts(tables)
-    statuses = ("succeeded", "failed", "cancelled", "unfinished")
-    return [
-        counted().label("generations"),
-        *(counted(tables.has(rows.c.status, "generation_status", one)).label(one) for one in statuses),
-        summed(rows.c.credits_used).label("burned_credits"),
-    ]
 
 
 def largest_series(
@@ -40,7 +30,20 @@ def largest_series(
 ) -> sa.CTE:
     """Rows of place, key, owner, measures: the `top` series by generations, the rest with nulls. With a period, and so
     by its buckets, also bucket_start."""
-    ranked = _ranked(_counted(tables, where, measures, split, by))
+    return _folded_series(_ranked(_counted(tables, where, measures, split, by)), measures, top, by)
+
+
+def largest_tenants(tables: Tables, scope: Scope, measures: Sequence[sa.Label[Any]], *, top: int, by: Period) -> sa.CTE:
+    """The same by tenant and bucket, as far as possible from the aggregates."""
+    by_bin = usage_by_bin(tables, scope, by, by_tenant=True)
+    start, tenant = bucket(by_bin.c.bin, by), by_bin.c.tenant_id
+    sums = [summed_again(by_bin.c[one.name]).label(one.name) for one in measures]
+    columns = (start.label("bucket_start"), tenant.label("key"), tenant.label("owner"))
+    found = sa.select(*columns, *sums).group_by(start, tenant).cte("counted")
+    return _folded_series(_ranked(found), measures, top, by)
+
+
+def _folded_series(ranked: sa.CTE, measures: Sequence[sa.Label[Any]], top: int, by: Period | None) -> sa.CTE:
     is_named = ranked.c.place <= top
     groups: list[Column] = [sa.case((is_named, ranked.c[one])).label(one) for one in ("place", "key", "owner")]
     if by is not None:

@@ -8,15 +8,17 @@ statuses are therefore told apart by FILTER, and only times and tenants stand in
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
+from queries.catalog.parts import Windows, burned, moved_by_type, usage_by_user
 from queries.catalog.portfolio import HISTORY_DAYS, Days, Wanted, held_to
-from queries.catalog.sums import counted, exact, net_burn_credits
+from queries.catalog.sums import counted, exact, net_burn_credits, summed_again
 from queries.scope import Scope
-from queries.tables import Tables, between, facts, instant
+from queries.tables import Tables, instant
 
 QUOTA_DAYS = 28
 # Days ago at which the windows of usage begin; the last one is the day in progress.
@@ -42,25 +44,8 @@ def usage_signals(tables: Tables, scope: Scope, days: Days, wanted: Wanted) -> s
 
 
 def _usage_by_user(tables: Tables, scope: Scope, days: Days, wanted: Wanted) -> sa.CTE:
-    rows = facts(tables)
-    created = rows.c.created_at
-    window = sa.func.width_bucket(created, starts(days, created, _WINDOWS), type_=sa.Integer)
-    # By status as it is, and told apart among the few rows that are left: comparing each row costs a quarter more.
-    by_window = held_to(
-        wanted,
-        rows.c.tenant_id,
-        sa.select(
-            rows.c.tenant_id.label("key"),
-            rows.c.user_id.label("user_key"),
-            rows.c.status,
-            window.label("window"),
-            counted().label("generations"),
-            sa.func.max(created).label("newest_at"),
-        )
-        .where(scope.predicate(rows.c.tenant_id), between(created, days.before(HISTORY_DAYS), days.now))
-        .group_by(rows.c.tenant_id, rows.c.user_id, rows.c.status, window),
-    )
-    one = by_window.cte("by_window")
+    windows = Windows((*(days.before(one) for one in _WINDOWS), days.now))
+    one = usage_by_user(tables, scope, windows, partial(held_to, wanted))
     succeeded, failed = (tables.has(one.c.status, "generation_status", each) for each in ("succeeded", "failed"))
     only: Mapping[str, tuple[sa.ColumnElement[bool], ...]] = {
         "generations": (),
@@ -84,7 +69,7 @@ def burn_signals(tables: Tables, scope: Scope, days: Days, wanted: Wanted, tenan
     ledger = tables.credit_transaction
     posted = ledger.c.created_at
     bounds = starts(days, posted, range(HISTORY_DAYS, -1, -1))
-    daily = _burn_by_day(tables, scope, days, wanted, bounds).cte("daily")
+    daily = _burn_by_day(tables, scope, days, wanted)
     unnested = sa.func.unnest(bounds).table_valued(sa.column("start", posted.type), with_ordinality="place", name="day")
     derived = unnested.render_derived()
     places = sa.select(derived.c.start, derived.c.place).cte("places")
@@ -113,25 +98,17 @@ def burn_signals(tables: Tables, scope: Scope, days: Days, wanted: Wanted, tenan
     )
 
 
-def _burn_by_day(
-    tables: Tables, scope: Scope, days: Days, wanted: Wanted, bounds: sa.BindParameter[Any]
-) -> sa.Select[Any]:
-    ledger = tables.credit_transaction
-    posted = ledger.c.created_at
-    # The local days are cut here and not by `date_trunc` with a zone, which costs three times as much per row.
-    number = sa.func.width_bucket(posted, bounds, type_=sa.Integer)
-    charged = tables.has(ledger.c.type, "transaction_type", "burned")
-    return held_to(
-        wanted,
-        ledger.c.tenant_id,
-        sa.select(
-            ledger.c.tenant_id.label("key"),
-            number.label("number"),
-            net_burn_credits(tables).label("net"),
-            counted(charged).label("charges"),
-        )
-        .where(scope.predicate(ledger.c.tenant_id), between(posted, days.before(HISTORY_DAYS), days.now))
-        .group_by(ledger.c.tenant_id, number),
+def _burn_by_day(tables: Tables, scope: Scope, days: Days, wanted: Wanted) -> sa.CTE:
+    """key, number (of the day, from 1), net, charges. The local days are cut by their bounds and not by `date_trunc`
+    with a zone, which costs three times as much per row."""
+    windows = Windows((*(days.before(one) for one in range(HISTORY_DAYS, -1, -1)), days.now))
+    moved = moved_by_type(tables, scope, windows, partial(held_to, wanted))
+    charges = summed_again(moved.c.movements, tables.has(moved.c.type, "transaction_type", "burned"))
+    net = burned(tables, moved, "burned", "refunded")
+    return (
+        sa.select(moved.c.key, moved.c.window.label("number"), net.label("net"), charges.label("charges"))
+        .group_by(moved.c.key, moved.c.window)
+        .cte("daily")
     )
 
 

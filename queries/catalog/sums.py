@@ -23,9 +23,11 @@ def summed(column: Column, condition: sa.ColumnElement[bool] | None = None) -> C
     return sa.func.coalesce(total if condition is None else total.filter(condition), 0, type_=exact(column))
 
 
-def summed_again(column: Column) -> Column:
-    """The sum of sums. PostgreSQL makes NUMERIC of a sum of bigint; whole numbers are brought back."""
-    return sa.cast(sa.func.coalesce(sa.func.sum(column), 0), exact(column))
+def summed_again(column: Column, condition: sa.ColumnElement[bool] | None = None) -> Column:
+    """The sum of sums, 0 where there are none. PostgreSQL makes NUMERIC of a sum of bigint; whole numbers are brought
+    back."""
+    total = sa.func.sum(column)
+    return sa.cast(sa.func.coalesce(total if condition is None else total.filter(condition), 0), exact(column))
 
 
 def exact(column: Column) -> sa.types.TypeEngine[Any]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from queries.catalog.arguments import checked_choice, checked_page, checked_search
+from queries.catalog.parts import DAY, parts_of, put_together
 from queries.catalog.portfolio import (
     COUNTED_SORTS,
     OWN_SORTS,
@@ -28,15 +29,16 @@ from queries.catalog.signals import (
     usage_signals,
     used_in_period,
 )
-from queries.catalog.sums import is_burn, net_burn_credits, summed, text
+from queries.catalog.sums import is_burn, net_burn_credits, summed, summed_again, text
 from queries.errors import ArgumentError
 from queries.query import catalog_query
 from queries.scope import Scope
-from queries.tables import Tables, aware, comparable, facts, instant
+from queries.tables import AwareTime, Tables, aware, comparable, facts, instant
 
 SORTS = (*OWN_SORTS, *COUNTED_SORTS)
 # Tenants of one answer of `signals`; more of them are an error that says so.
 MOST_TENANTS = 50_000
+_EVER = datetime(1, 1, 1, tzinfo=UTC)
 
 
 @catalog_query("tenants.signals", row_limit=MOST_TENANTS)
@@ -59,20 +61,18 @@ def signals(
     days = Days(now, zone)
     # OFFSET keeps the rows one relation: what is looked up for each reaches the index then, walls or not.
     rows = _signal_rows(tables, scope, days, search, plans).offset(0).cte("rows")
-    usage = facts(tables)
-    seen = sa.func.coalesce(rows.c.newest_at, newest_before(tables, scope, days, rows), type_=usage.c.created_at.type)
-    success = sa.func.coalesce(
-        rows.c.newest_success_at,
-        newest_before(tables, scope, days, rows, status="succeeded"),
-        type_=usage.c.created_at.type,
+    before, success_before = (
+        aware(newest_before(tables, scope, days, rows, status=status)) for status in (None, "succeeded")
     )
+    seen = sa.func.coalesce(rows.c.newest_at, before, type_=AwareTime())
+    success = sa.func.coalesce(rows.c.newest_success_at, success_before, type_=AwareTime())
     used = ("key", "began", "newest_at", "newest_success_at", "first_place", "whole_days_credits", "edge")
     return sa.select(
         *(one for one in rows.c if one.key not in used),
         history_days(tables, scope, days, rows).label("history_days"),
         used_in_period(tables, scope, rows).label("used_in_period_credits"),
-        aware(success).label("last_success_at"),
-        aware(seen).label("last_seen_at"),
+        success.label("last_success_at"),
+        seen.label("last_seen_at"),
     ).order_by(rows.c.key)
 
 
@@ -231,7 +231,7 @@ def header(tables: Tables, scope: Scope, *, now: datetime) -> sa.Select[Any]:
             aware(balance.c.reset_at).label("reset_at"),
             users.scalar_subquery().label("users"),
             aware(tenant.c.created_at).label("created_at"),
-            aware(usage.c.newest_at).label("newest_generation_at"),
+            usage.c.newest_at.label("newest_generation_at"),
             used.c.used_in_period_credits,
         )
         .select_from(source.join(usage, sa.true()).join(used, sa.true()))
@@ -240,13 +240,27 @@ def header(tables: Tables, scope: Scope, *, now: datetime) -> sa.Select[Any]:
 
 
 def _usage_so_far(tables: Tables, scope: Scope, now: datetime) -> sa.Select[Any]:
-    """One pass over all generations of the tenant: one that hangs counts, however old it is."""
+    """Of all generations of the tenant: one that hangs counts, however old it is."""
     rows = facts(tables)
+    found, sums = parts_of(tables, _EVER, now, (), DAY)
     unfinished = tables.has(rows.c.status, "generation_status", "unfinished")
-    return sa.select(
+    of_rows = sa.select(
         summed(rows.c.credits_used, unfinished).label("in_flight_credits"),
-        sa.func.max(rows.c.created_at).label("newest_at"),
-    ).where(scope.predicate(rows.c.tenant_id), rows.c.created_at < instant(rows.c.created_at, now))
+        aware(sa.func.max(rows.c.created_at)).label("newest_at"),
+    ).where(scope.predicate(rows.c.tenant_id), found.of_rows(rows.c.created_at))
+    of_sums = None
+    if sums is not None:
+        table = sums.usage_day
+        hanging = tables.has(table.c.status, "generation_status", "unfinished")
+        of_sums = sa.select(
+            summed_again(table.c.credits, hanging).label("in_flight_credits"),
+            sa.func.max(table.c.newest_at).label("newest_at"),
+        ).where(scope.predicate(table.c.tenant_id), found.of_sums(table.c.day))
+    both = put_together(of_rows, of_sums).cte("so_far")
+    return sa.select(
+        summed_again(both.c.in_flight_credits).label("in_flight_credits"),
+        sa.func.max(both.c.newest_at).label("newest_at"),
+    )
 
 
 def _used_in_period(tables: Tables, scope: Scope, now: datetime) -> sa.Select[Any]:

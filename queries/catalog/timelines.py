@@ -11,18 +11,18 @@ from typing import Any
 
 import pandas as pd
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
 
 from queries.catalog.arguments import checked_choice, checked_top
 from queries.catalog.bins import binned
+from queries.catalog.durations import latency_of_windows, percentiles, shown
 from queries.catalog.gaps import every_bucket, every_bucket_and_series
+from queries.catalog.parts import Windows, usage_by_bin
 from queries.catalog.series import OTHER, SPLITS, labels
 from queries.catalog.sums import counted, summed_again
-from queries.catalog.usage import PERCENTILE_ROWS, PERCENTILES
 from queries.period import Period
 from queries.query import catalog_query
 from queries.scope import Scope
-from queries.tables import Tables, aware, bucket, facts, within
+from queries.tables import Tables, bucket, facts, within
 
 NO_ERROR = "(no error text)"
 # So much of an error's text tells it from the others; longer texts often end in an id of their own.
@@ -33,18 +33,9 @@ ERROR_LENGTH = 120
 def latency(tables: Tables, scope: Scope, *, period: Period) -> sa.Select[Any]:
     """One row: latency_rows (successful generations with a duration), p50_ms and p95_ms (null under 20 of them), p99_ms
     (null under 100)."""
-    rows = facts(tables)
-    took = rows.c.duration_ms
-    one = (
-        sa.select(counted(took.is_not(None)).label("latency_rows"), _percentiles(took).label("percentiles"))
-        .where(
-            scope.predicate(rows.c.tenant_id),
-            within(rows.c.created_at, period),
-            tables.has(rows.c.status, "generation_status", "succeeded"),
-        )
-        .cte("one")
-    )
-    return sa.select(one.c.latency_rows, *_enough(one))
+    windows = Windows((period.start, period.until))
+    one = latency_of_windows(tables, scope, windows, {"": (1,)}).cte("one")
+    return sa.select(one.c.latency_rows, *shown(one))
 
 
 @catalog_query("timelines.latency_by_series", finish=every_bucket_and_series)
@@ -82,7 +73,7 @@ def latency_by_series(tables: Tables, scope: Scope, *, period: Period, split: st
             named.c.key,
             named.c.owner,
             counted(rows.c.duration_ms.is_not(None)).label("latency_rows"),
-            _percentiles(rows.c.duration_ms).label("percentiles"),
+            percentiles(rows.c.duration_ms).label("percentiles"),
         )
         .select_from(rows.outerjoin(named, sa.and_(*same)))
         .where(*where)
@@ -90,7 +81,7 @@ def latency_by_series(tables: Tables, scope: Scope, *, period: Period, split: st
         .cte("folded")
     )
     source, columns = labels(tables, scope, found, split)
-    return sa.select(found.c.bucket_start, *columns, found.c.latency_rows, *_enough(found)).select_from(source)
+    return sa.select(found.c.bucket_start, *columns, found.c.latency_rows, *shown(found)).select_from(source)
 
 
 @catalog_query("timelines.failures", finish=every_bucket_and_series)
@@ -147,20 +138,9 @@ def failures(tables: Tables, scope: Scope, *, period: Period, top: int) -> sa.Se
 def hours(tables: Tables, scope: Scope, *, period: Period) -> sa.Select[Any]:
     """weekday (1 is Monday) and hour (0 to 23) in the period's zone, generations, failed: at most 168 rows; where
     nothing was generated there is none. An hour that happens twice counts twice in its row."""
-    rows = facts(tables)
-    fine = binned(rows.c.created_at, period)
-    by_bin = (
-        sa.select(
-            fine.label("bin"),
-            counted().label("generations"),
-            counted(tables.has(rows.c.status, "generation_status", "failed")).label("failed"),
-        )
-        .where(scope.predicate(rows.c.tenant_id), within(rows.c.created_at, period))
-        .group_by(fine)
-        .cte("by_bin")
-    )
+    by_bin = usage_by_bin(tables, scope, period, ("generations", "failed"))
     local = sa.select(
-        sa.func.timezone(period.zone, aware(by_bin.c.bin), type_=sa.TIMESTAMP()).label("local"),
+        sa.func.timezone(period.zone, by_bin.c.bin, type_=sa.TIMESTAMP()).label("local"),
         by_bin.c.generations,
         by_bin.c.failed,
     ).cte("local")
@@ -197,16 +177,3 @@ def live(tables: Tables, scope: Scope, *, now: datetime, zone: str, minutes: int
         .where(scope.predicate(rows.c.tenant_id), within(rows.c.created_at, period))
         .group_by(start)
     )
-
-
-def _percentiles(took: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
-    shares = sa.bindparam("percentiles", list(PERCENTILES), type_=postgresql.ARRAY(sa.Double), unique=True)
-    return sa.type_coerce(sa.func.percentile_cont(shares).within_group(took), postgresql.ARRAY(sa.Double))
-
-
-def _enough(found: sa.CTE) -> list[sa.Label[Any]]:
-    """The percentiles, null where too few rows say nothing."""
-    return [
-        sa.case((found.c.latency_rows >= least, found.c.percentiles[number])).label(f"p{share * 100:g}_ms")
-        for number, (share, least) in enumerate(zip(PERCENTILES, PERCENTILE_ROWS, strict=True), start=1)
-    ]

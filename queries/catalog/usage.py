@@ -5,26 +5,32 @@ A generation counts at its `created_at`, within `[period.start, period.until)`.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
 
 from queries.catalog.arguments import checked_choice, checked_top
-from queries.catalog.bins import binned
+from queries.catalog.durations import PERCENTILE_ROWS, latency_of_windows, shown
 from queries.catalog.gaps import every_bucket, every_bucket_and_series, without_place
-from queries.catalog.series import SPLITS, labels, largest_series, usage_measures
-from queries.catalog.sums import burned_credits, counted, is_burn, net_burn_credits, refunded_credits, summed_again
+from queries.catalog.parts import (
+    STATUSES,
+    Windows,
+    burned,
+    given,
+    moved_by_type,
+    usage_by_bin,
+    usage_by_user,
+    usage_measures,
+)
+from queries.catalog.series import SPLITS, labels, largest_series, largest_tenants
+from queries.catalog.sums import counted, summed_again
 from queries.period import Period
 from queries.query import catalog_query
 from queries.scope import Scope
-from queries.tables import Tables, aware, between, bucket, facts, instant, within
+from queries.tables import Tables, aware, bucket, facts, within
 
 STUCK_AFTER = timedelta(minutes=15)
-PERCENTILES = (0.5, 0.95, 0.99)
-# Below these numbers of successful generations a percentile says nothing.
-PERCENTILE_ROWS = (20, 20, 100)
 
 
 @catalog_query("usage.over_time", finish=every_bucket_and_series)
@@ -40,12 +46,15 @@ def over_time(tables: Tables, scope: Scope, *, period: Period, split: str, top: 
     where = [scope.predicate(rows.c.tenant_id), within(rows.c.created_at, period)]
     measures = usage_measures(tables)
     if split == "none":
-        fine = binned(rows.c.created_at, period)
-        by_bin = sa.select(fine.label("bin"), *measures).where(*where).group_by(fine).cte("by_bin")
+        by_bin = usage_by_bin(tables, scope, period)
         start = bucket(by_bin.c.bin, period)
         again = [summed_again(by_bin.c[one.name]).label(one.name) for one in measures]
         return sa.select(start.label("bucket_start"), *again).group_by(start)
-    folded = largest_series(tables, where, measures, split=split, top=top, by=period)
+    folded = (
+        largest_tenants(tables, scope, measures, top=top, by=period)
+        if split == "tenant"
+        else largest_series(tables, where, measures, split=split, top=top, by=period)
+    )
     source, columns = labels(tables, scope, folded, split)
     sums = [folded.c[one.name] for one in measures]
     return sa.select(folded.c.bucket_start, *columns, *sums).select_from(source)
@@ -82,9 +91,13 @@ def totals(tables: Tables, scope: Scope, *, period: Period) -> sa.Select[Any]:
     """
     usage = _usage_totals(tables, scope, period).cte("usage")
     latency = _latency(tables, scope, period).cte("latency")
+    percentiles = [
+        *shown(latency),
+        *(one for prefix in ("complete_", "previous_") for one in shown(latency, (0.95,), prefix)),
+    ]
     ledger = _ledger_totals(tables, scope, period).cte("ledger")
     source = usage.join(latency, sa.true()).join(ledger, sa.true())
-    return sa.select(*usage.c, *_percentiles(latency), *ledger.c).select_from(source)
+    return sa.select(*usage.c, latency.c.latency_rows, *percentiles, *ledger.c).select_from(source)
 
 
 @catalog_query("usage.daily", finish=every_bucket)
@@ -124,89 +137,54 @@ def _typed(moment: sa.ColumnElement[Any], rows: sa.Table) -> sa.ColumnElement[An
     return sa.type_coerce(moment, rows.c.created_at.type)
 
 
-def _windows(column: sa.ColumnElement[Any], period: Period) -> dict[str, sa.ColumnElement[bool]]:
+def _spans(period: Period) -> dict[str, tuple[datetime, datetime]]:
+    """The period, and what it is compared with, by the prefix of their columns."""
     complete, previous = period.complete_days(), period.previous()
     return {
-        "complete_": between(column, complete.start, complete.end),
-        "previous_": between(column, previous.start, previous.end),
+        "": (period.start, period.until),
+        "complete_": (complete.start, complete.end),
+        "previous_": (previous.start, previous.end),
     }
 
 
 def _usage_totals(tables: Tables, scope: Scope, period: Period) -> sa.Select[Any]:
     """Counts, summed over users: so one pass tells the active ones without sorting every row by its user."""
-    rows = facts(tables)
-    created = rows.c.created_at
-    inside = within(created, period)
-    is_status = {
-        one: tables.has(rows.c.status, "generation_status", one)
-        for one in ("succeeded", "failed", "cancelled", "unfinished")
-    }
-    is_old = created < instant(created, period.now - STUCK_AFTER)
+    spans, old = _spans(period), max(period.start, min(period.until, period.now - STUCK_AFTER))
+    windows = Windows.between((*(bound for span in spans.values() for bound in span), old))
+    one = usage_by_user(tables, scope, windows)
+    is_status = {name: tables.has(one.c.status, "generation_status", name) for name in STATUSES}
+
+    def summed_in(span: tuple[datetime, datetime], *conditions: sa.ColumnElement[bool]) -> sa.ColumnElement[Any]:
+        return summed_again(one.c.generations, sa.and_(one.c.window.in_(windows.inside(*span)), *conditions))
+
     counts = [
-        counted(inside).label("generations"),
-        *(counted(sa.and_(inside, condition)).label(one) for one, condition in is_status.items()),
-        counted(sa.and_(inside, is_status["unfinished"], is_old)).label("stuck"),
+        summed_in(span, *([] if name == "generations" else [is_status[name]])).label(prefix + name)
+        for prefix, span in spans.items()
+        for name in (("generations", *STATUSES) if not prefix else ("generations", "succeeded", "failed"))
     ]
-    for prefix, window in _windows(created, period).items():
-        counts.append(counted(window).label(prefix + "generations"))
-        counts += [counted(sa.and_(window, is_status[one])).label(prefix + one) for one in ("succeeded", "failed")]
-    by_user = (
-        sa.select(rows.c.user_id, *counts)
-        .where(scope.predicate(rows.c.tenant_id), between(created, period.previous().start, period.until))
-        .group_by(rows.c.user_id)
-        .cte("by_user")
-    )
+    counts.insert(1 + len(STATUSES), summed_in((period.start, old), is_status["unfinished"]).label("stuck"))
+    by_user = sa.select(*counts).group_by(one.c.user_key).cte("by_user")
     sums = [summed_again(by_user.c[one.name]).label(one.name) for one in counts]
-    active = [
-        counted(by_user.c[prefix + "succeeded"] > 0).label(prefix + "active_users")
-        for prefix in ("", *_windows(created, period))
-    ]
+    active = [counted(by_user.c[prefix + "succeeded"] > 0).label(prefix + "active_users") for prefix in spans]
     return sa.select(*sums, *active)
 
 
 def _latency(tables: Tables, scope: Scope, period: Period) -> sa.Select[Any]:
-    """Of successful generations: how many have a duration and the percentiles of it, for the period and its windows."""
-    rows = facts(tables)
-    created, took = rows.c.created_at, rows.c.duration_ms
-    columns: list[sa.Label[Any]] = []
-    for prefix, window in {"": within(created, period), **_windows(created, period)}.items():
-        shares = sa.bindparam("percentiles", list(PERCENTILES), type_=postgresql.ARRAY(sa.Double), unique=True)
-        percentiles = sa.func.percentile_cont(shares).within_group(took).filter(window)
-        columns += [
-            counted(sa.and_(window, took.is_not(None))).label(prefix + "latency_rows"),
-            sa.type_coerce(percentiles, postgresql.ARRAY(sa.Double)).label(prefix + "percentiles"),
-        ]
-    return sa.select(*columns).where(
-        scope.predicate(rows.c.tenant_id),
-        between(created, period.previous().start, period.until),
-        tables.has(rows.c.status, "generation_status", "succeeded"),
-    )
-
-
-def _percentiles(latency: sa.CTE) -> list[sa.ColumnElement[Any]]:
-    """latency_rows, all percentiles of the period and the p95 of its windows; null where too few rows say nothing."""
-    shown: list[sa.ColumnElement[Any]] = [latency.c.latency_rows]
-    for prefix, wanted in (("", PERCENTILES), ("complete_", (0.95,)), ("previous_", (0.95,))):
-        for number, (share, least) in enumerate(zip(PERCENTILES, PERCENTILE_ROWS, strict=True), start=1):
-            if share in wanted:
-                value = latency.c[prefix + "percentiles"][number]
-                is_known = latency.c[prefix + "latency_rows"] >= least
-                shown.append(sa.case((is_known, value)).label(f"{prefix}p{share * 100:g}_ms"))
-    return shown
+    spans = _spans(period)
+    windows = Windows.between(bound for span in spans.values() for bound in span)
+    return latency_of_windows(tables, scope, windows, {prefix: windows.inside(*span) for prefix, span in spans.items()})
 
 
 def _ledger_totals(tables: Tables, scope: Scope, period: Period) -> sa.Select[Any]:
-    ledger = tables.credit_transaction
-    posted = ledger.c.created_at
-    inside = within(posted, period)
+    spans = _spans(period)
+    windows = Windows.between(bound for span in spans.values() for bound in span)
+    moved = moved_by_type(tables, scope, windows)
+    inside = {prefix: windows.inside(*span) for prefix, span in spans.items()}
     return sa.select(
-        burned_credits(tables, inside).label("gross_burn_credits"),
-        refunded_credits(tables, inside).label("refunded_credits"),
-        net_burn_credits(tables, inside).label("net_burn_credits"),
+        burned(tables, moved, "burned", window=inside[""]).label("gross_burn_credits"),
+        given(tables, moved, "refunded", window=inside[""]).label("refunded_credits"),
         *(
-            net_burn_credits(tables, window).label(prefix + "net_burn_credits")
-            for prefix, window in _windows(posted, period).items()
+            burned(tables, moved, "burned", "refunded", window=one).label(prefix + "net_burn_credits")
+            for prefix, one in inside.items()
         ),
-    ).where(
-        scope.predicate(ledger.c.tenant_id), is_burn(tables), between(posted, period.previous().start, period.until)
     )

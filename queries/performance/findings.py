@@ -17,7 +17,7 @@ SEVERITIES: tuple[Severity, ...] = ("high", "medium", "low", "note")
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One finding. `source` is the catalog view, the chapter or the tool that the rule rests on; `ddl`, where an index
-    is to be made or dropped, is one statement that applies as it is."""
+    is to be made or dropped, is one statement that applies as it is. `columns` are those of a foreign key."""
 
     rule: str
     subject: str
@@ -29,6 +29,8 @@ class Finding:
     prisma: str | None = None
     table: str | None = None
     size_bytes: int | None = None
+    columns: tuple[str, ...] = ()
+    schema: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,8 @@ class Limits:
     dead_share: float = 0.2  # autovacuum_vacuum_scale_factor, by default
     changed_share: float = 0.2  # twice autovacuum_analyze_scale_factor
     hit_rate: float = 0.99  # PgHero: cache hit rate
-    blocks_read: int = 100_000  # under that a cold start still shows
+    blocks_read: int = 100_000  # few reads say nothing
+    warm_after: timedelta = field(default=timedelta(days=1))  # until then it is the start that shows
     connections_share: float = 0.8
     transaction: timedelta = field(default=timedelta(minutes=5))
     idle_in_transaction: timedelta = field(default=timedelta(minutes=1))

@@ -36,6 +36,7 @@ class TableFact:
     rows: int
     table_bytes: int
     index_bytes: int
+    live_rows: int
     dead_rows: int
     changed_rows: int
     sequential_scans: int
@@ -44,7 +45,7 @@ class TableFact:
     analyzed_at: datetime | None
     is_analyzed: bool
     tables: int
-    database_bytes: int
+    database_bytes: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,7 @@ class Counters:
     reserved_connections: int
     transaction_age: int
     multixact_age: int
+    counted_s: float
     reads_all_stats: bool
     role: str
     has_server_statements: bool
@@ -183,8 +185,8 @@ def _blocker(pid: int, session: Session | None) -> str:
     if session is None:
         return f"session {pid}"
     return (
-        f"session {pid} ({session.role or 'role not to be seen'}, {session.state or 'state not to be seen'}, transaction"
-        f" {_age(session.transaction_s)} old)"
+        f"session {pid} ({session.role or 'role not to be seen'}, {session.state or 'state not to be seen'},"
+        f" transaction {_age(session.transaction_s)} old)"
     )
 
 
@@ -256,14 +258,14 @@ def _connections(health: Health, limits: Limits) -> Iterator[Finding]:
 
 def _upkeep(tables: Sequence[TableFact], limits: Limits) -> Iterator[Finding]:
     for one in tables:
-        share = one.dead_rows / (one.rows + one.dead_rows) if one.dead_rows else 0.0
+        share = one.dead_rows / (one.live_rows + one.dead_rows) if one.dead_rows else 0.0
         if one.dead_rows >= limits.dead_rows and share > limits.dead_share:
             yield Finding(
                 rule="dead_rows",
                 subject=one.table,
                 severity="medium",
-                sentence=f"{share:.0%} of {quoted(one.table)} is dead: {one.dead_rows:,} dead beside {one.rows:,} live"
-                f" rows. It was last vacuumed {_when(one.vacuumed_at)}; scans read the dead rows too.",
+                sentence=f"{share:.0%} of {quoted(one.table)} is dead: {one.dead_rows:,} dead beside {one.live_rows:,}"
+                f" live rows. It was last vacuumed {_when(one.vacuumed_at)}; scans read the dead rows too.",
                 source="pg_stat_user_tables.n_dead_tup; PostgreSQL manual, Routine Vacuuming",
                 fix=f"VACUUM (ANALYZE) {quoted(one.schema, one.table)}; and, if it comes again, a smaller"
                 " autovacuum_vacuum_scale_factor for this table.",
@@ -289,7 +291,8 @@ def _analyze(one: TableFact, what: str) -> Finding:
 
 def _cache(counters: Counters, limits: Limits) -> Iterator[Finding]:
     rate = counters.hit_rate
-    if rate is None or rate >= limits.hit_rate or counters.blocks_read < limits.blocks_read:
+    is_warm = counters.counted_s >= limits.warm_after.total_seconds() and counters.blocks_read >= limits.blocks_read
+    if rate is None or rate >= limits.hit_rate or not is_warm:
         return
     yield Finding(
         rule="cache_hit_rate",
@@ -369,16 +372,19 @@ _TABLES = """
 SELECT n.nspname AS schema, t.relname AS "table",
        greatest(t.reltuples, s.n_live_tup, 0)::bigint AS rows,
        coalesce(pg_table_size(t.oid), 0) AS table_bytes, coalesce(pg_indexes_size(t.oid), 0) AS index_bytes,
+       coalesce(nullif(s.n_live_tup, 0), greatest(t.reltuples, 0))::bigint AS live_rows,
        s.n_dead_tup AS dead_rows, s.n_mod_since_analyze AS changed_rows,
        s.seq_scan AS sequential_scans, coalesce(s.idx_scan, 0) AS index_scans,
        greatest(s.last_vacuum, s.last_autovacuum) AS vacuumed_at,
        greatest(s.last_analyze, s.last_autoanalyze) AS analyzed_at,
        t.reltuples >= 0 OR s.last_analyze IS NOT NULL OR s.last_autoanalyze IS NOT NULL AS is_analyzed,
-       count(*) OVER ()::int AS tables, pg_database_size(current_database()) AS database_bytes
+       count(*) OVER ()::int AS tables,
+       CASE WHEN pg_has_role('pg_read_all_stats', 'USAGE') OR has_database_privilege(current_database(), 'CONNECT')
+            THEN pg_database_size(current_database()) END AS database_bytes
 FROM pg_stat_user_tables s
 JOIN pg_class t ON t.oid = s.relid
 JOIN pg_namespace n ON n.oid = t.relnamespace
-WHERE n.nspname NOT LIKE 'pg\\_temp%%'
+WHERE n.nspname NOT LIKE 'pg\\_temp%%' AND (n.nspname <> 'usage_dashboard' OR t.relpages > 100)
 ORDER BY t.relpages DESC, n.nspname, t.relname
 LIMIT %(limit)s
 """
@@ -389,6 +395,7 @@ SELECT s.blks_hit AS blocks_hit, s.blks_read AS blocks_read, s.stats_reset AS re
        current_setting('superuser_reserved_connections')::int
            + coalesce(current_setting('reserved_connections', true), '0')::int AS reserved_connections,
        age(d.datfrozenxid) AS transaction_age, mxid_age(d.datminmxid) AS multixact_age,
+       extract(epoch FROM clock_timestamp() - greatest(s.stats_reset, pg_postmaster_start_time()))::float8 AS counted_s,
        pg_has_role('pg_read_all_stats', 'USAGE') AS reads_all_stats, current_user::text AS role,
        EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_stat_statements') AS has_server_statements
 FROM pg_database d JOIN pg_stat_database s ON s.datid = d.oid

@@ -210,6 +210,8 @@ def _missing(keys: Sequence[ForeignKeyFact], every: Sequence[IndexFact], limits:
             ddl=None if is_small else _create_statement(key, names),
             prisma=None if is_small else f"@@index([{', '.join(key.columns)}])",
             table=key.table,
+            columns=tuple(key.columns),
+            schema=key.schema,
         )
 
 
@@ -225,8 +227,7 @@ def _large_key(what: str, key: ForeignKeyFact) -> str:
         f"The foreign key {what} to {quoted(key.referenced)} has no index that starts with it: each delete of, or"
         f" change of the key in, {quoted(key.referenced)} reads all {counted(key.table_rows, 'row')}"
         f" ({size_text(key.table_bytes)}) of {quoted(key.table)}, and so does a search by it."
-        f" {quoted(key.referenced)} has seen {counted(key.deleted_or_changed, 'delete or update')} since statistics"
-        " are counted."
+        f" {quoted(key.referenced)} has seen {key.deleted_or_changed:,} deletes and updates since they are counted."
     )
 
 
@@ -265,7 +266,7 @@ def _costs(one: IndexFact, since: Counting) -> str:
 def _since(since: Counting) -> str:
     if since.reset_at is not None:
         return f"the statistics were reset on {since.reset_at:%Y-%m-%d} ({age_text(since.now - since.reset_at)} ago)"
-    return f"at least {since.started_at:%Y-%m-%d}, when the server was started (its statistics were never reset)"
+    return f"the server was started on {since.started_at:%Y-%m-%d} or before (its statistics were never reset)"
 
 
 def _remove_line(one: IndexFact) -> str | None:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import pandas as pd
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import aggregate_order_by
+from sqlalchemy.dialects.postgresql import aggregate_order_by, distinct_on
 
 from queries.database import Database
 from queries.performance.baselines import BASELINE
@@ -31,8 +31,8 @@ __all__ = [
     "statement_times",
 ]
 
-Sort = Literal["total", "p95", "calls", "regressions"]
-SORTS: tuple[Sort, ...] = ("total", "p95", "calls", "regressions")
+Sort = Literal["total", "p95", "calls", "rows", "regressions"]
+SORTS: tuple[Sort, ...] = ("total", "p95", "calls", "rows", "regressions")
 TREND_POINTS = 24
 # A statement got slower when its p95 is over so many times the baseline's, and both rest on so many executions.
 REGRESSION_RATIO, REGRESSION_MISSES = 1.5, 20
@@ -245,6 +245,7 @@ def _order(figures: sa.FromClause, sort: Sort) -> list[sa.ColumnElement[Any]]:
         "total": [],
         "p95": [figures.c.p95_ms.desc().nulls_last()],
         "calls": [figures.c.calls.desc()],
+        "rows": [figures.c.rows.desc()],
         "regressions": [figures.c.regression.desc().nulls_last()],
     }
     return [*first[sort], *by_total]
@@ -264,7 +265,7 @@ def _slowest(log: sa.FromClause) -> sa.Select[Any]:
             log.c.at.label("slowest_at"),
         )
         .where(log.c.outcome == "miss")
-        .distinct(log.c.query)
+        .ext(distinct_on(log.c.query))
         .order_by(log.c.query, ms.desc(), log.c.at.desc(), log.c.parameters_hash)
     )
 

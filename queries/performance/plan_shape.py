@@ -1,4 +1,4 @@
-"""The shape of a plan: how it is carried out and on what, without estimates, times, and the values in its conditions."""
+"""The shape of a plan: how it is carried out and on what, without estimates, times and the values of conditions."""
 
 from __future__ import annotations
 

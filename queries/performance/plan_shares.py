@@ -22,8 +22,8 @@ _NOT_OF_THIS_NODE = frozenset({"Plans", "Workers"})
 
 @dataclass(slots=True)
 class Flat:
-    """A node in the order from the top down: the places of its parent and children, how many processes share it, and all
-    that it prints of itself."""
+    """A node in the order from the top down: the places of its parent and children, how many processes share it, and
+    all that it prints of itself."""
 
     printed: Printed
     place: int
@@ -106,7 +106,8 @@ def _estimated_runs(flat: Sequence[Flat], one: Flat) -> float:
 
 
 def _said(printed: Printed) -> str:
-    return json.dumps({key: one for key, one in printed.items() if key not in _NOT_OF_THIS_NODE}, ensure_ascii=False, default=str)
+    own = {key: one for key, one in printed.items() if key not in _NOT_OF_THIS_NODE}
+    return json.dumps(own, ensure_ascii=False, default=str)
 
 
 # ---- what is read elsewhere: from whose time it is taken
@@ -117,9 +118,7 @@ Loans = dict[int, dict[int, float]]
 
 def _lent(flat: Sequence[Flat], used: Sequence[float]) -> Loans:
     loans: Loans = {}
-    room = {
-        one.place: max(0.0, used[one.place] - math.fsum(used[at] for at in _regular(flat, one))) for one in flat
-    }
+    room = {one.place: max(0.0, used[one.place] - math.fsum(used[at] for at in _regular(flat, one))) for one in flat}
     for one in flat:
         if not one.is_read_elsewhere or one.parent < 0:
             continue
@@ -175,9 +174,7 @@ def _marks(lent: Printed) -> list[str]:
 # ---- own parts
 
 
-def _settled(
-    flat: Sequence[Flat], used: Sequence[float], loans: Loans, *, runs: Sequence[float] | None
-) -> list[float]:
+def _settled(flat: Sequence[Flat], used: Sequence[float], loans: Loans, *, runs: Sequence[float] | None) -> list[float]:
     """From the top down, a node's part is divided between itself, what it ran for its needs elsewhere, and its
     children. All of the first one's is given out: own parts add up to it."""
     own = [0.0] * len(flat)

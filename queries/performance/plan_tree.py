@@ -1,5 +1,5 @@
-"""EXPLAIN's JSON as a tree of nodes, each with its own part of time, cost and buffers. Pure, and for PostgreSQL 14 to 18:
-no key is taken to be there."""
+"""EXPLAIN's JSON as a tree of nodes, each with its own part of time, cost and buffers. Pure, and for PostgreSQL 14 to
+18: no key is taken to be there."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from queries.performance.plan_shares import Flat, flattened, number, own_blocks,
 _HIT = ("Shared Hit Blocks", "Local Hit Blocks")
 _READ = ("Shared Read Blocks", "Local Read Blocks")
 _WRITTEN = ("Temp Written Blocks",)
+_READS_ALL_FIRST = ("Sort", "Hash", "BitmapAnd", "BitmapOr")
 _STRATEGIES = {"Hashed": "Hash", "Sorted": "Group", "Mixed": "Mixed ", "Plain": ""}
 
 
@@ -28,8 +29,8 @@ class Buffers:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One node. `number` counts from 1 from the top down, `parent` is 0 for the first. Rows are those of all loops. What
-    is only known once it was measured is None in an estimate."""
+    """One node. `number` counts from 1 from the top down, `parent` is 0 for the first. Rows are those of all loops.
+    What is only known once it was measured is None in an estimate."""
 
     number: int
     parent: int
@@ -47,6 +48,8 @@ class Node:
     time_share: float | None
     buffers: Buffers | None
     printed: Printed
+    # Less of it was asked for than there is: a LIMIT above, or a join that had seen enough.
+    is_cut_short: bool
 
     @property
     def share(self) -> float:
@@ -74,6 +77,14 @@ class PlanTree:
     def is_measured(self) -> bool:
         return self.total_ms is not None
 
+    def shares_with_below(self) -> list[float]:
+        """Of each node with all that is under it, in order."""
+        found = [one.share for one in self.nodes]
+        for one in reversed(self.nodes):
+            if one.parent:
+                found[one.parent - 1] += found[one.number - 1]
+        return found
+
 
 def plan_tree(document: Printed) -> PlanTree:
     """The tree of the one element that EXPLAIN (FORMAT JSON) prints."""
@@ -85,9 +96,11 @@ def plan_tree(document: Printed) -> PlanTree:
     cost_shares, time_shares = _shares(costs), None if times is None else _shares(times)
     blocks = [own_blocks(flat, keys) for keys in (_HIT, _READ, _WRITTEN)]
     has_blocks = any(key in root for key in (*_HIT, *_READ))
+    cut_short = _cut_short(flat)
     nodes = tuple(
         _node(
             one,
+            is_cut_short=cut_short[at],
             is_measured=is_measured,
             own_cost=costs[at],
             cost_share=cost_shares[at],
@@ -126,6 +139,27 @@ def _node(one: Flat, *, is_measured: bool, **parts: Any) -> Node:
         printed=printed,
         **parts,
     )
+
+
+def _cut_short(flat: list[Flat]) -> list[bool]:
+    """Below a LIMIT, and where a join stops as soon as it has seen enough: until a node that reads all before it gives
+    its first row."""
+    cut = [False] * len(flat)
+    for one in flat[1:]:
+        above = flat[one.parent].printed
+        kind = above.get("Node Type")
+        is_probed = one.printed.get("Parent Relationship") in ("Inner", "SubPlan")
+        stops = above.get("Join Type") in ("Semi", "Anti") or above.get("Inner Unique") is True
+        cut[one.place] = (
+            kind in ("Limit", "Merge Join")
+            or (is_probed and stops)
+            or (cut[one.parent] and kind not in _READS_ALL_FIRST and not _is_grouping(above))
+        )
+    return cut
+
+
+def _is_grouping(printed: Printed) -> bool:
+    return printed.get("Node Type") == "Aggregate" and printed.get("Strategy") in ("Hashed", "Plain", "Mixed")
 
 
 def _shares(parts: list[float]) -> list[float]:

@@ -20,8 +20,9 @@ from queries.database import Database
 from queries.errors import ArgumentError, UsageDashboardError, translated
 from queries.execution import checked_statement
 from queries.performance.monitor import fingerprint, masked
+from queries.performance.plan_masking import hidden_values, without_hidden
 from queries.performance.plan_shape import plan_hash
-from queries.performance.sql_text import hidden_parameters, refuse_all_but_one_select
+from queries.performance.sql_text import hidden_parameters, refuse_all_but_one_select, with_types
 from queries.query import Query
 from queries.scope import Scope
 
@@ -36,7 +37,8 @@ _VOLATILE = sa.text(
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What EXPLAIN (FORMAT JSON) printed, and for what: the statement as it is sent, and its parameters, masked.
+    """What EXPLAIN (FORMAT JSON) printed, and for what: the statement as it is sent, and its parameters, masked, there
+    and in the conditions of the plan.
 
     `plan_hash` is of the plan's shape: the same statement has the same one with other values, until it is carried out
     in another way. `queryid` is the server's own number for the statement, where it computes one.
@@ -93,7 +95,8 @@ def explain_sql(database: Database, sql: str, parameters: Mapping[str, Any], *, 
     with _reading(database, Scope.all_tenants()) as connection:
         if analyze:
             _refuse_unsafe(connection, sql)
-        answered = connection.exec_driver_sql(f"{command}{sql}", dict(parameters))
+        values = {name: with_types(one) for name, one in parameters.items()}
+        answered = connection.exec_driver_sql(f"{command}{sql}", values)
         return _plan(answered.scalar_one(), sql, parameters)
 
 
@@ -122,7 +125,8 @@ def _refuse_unsafe(connection: sa.Connection, sql: str) -> None:
 
 
 def _plan(printed: Any, sql: str, parameters: Mapping[str, Any]) -> Plan:
-    document: Mapping[str, Any] = printed[0]
+    kept = masked(parameters)
+    document: Mapping[str, Any] = without_hidden(printed[0], hidden_values(parameters, kept))
     queryid = document.get("Query Identifier")
     return Plan(
         document=document,
@@ -130,5 +134,5 @@ def _plan(printed: Any, sql: str, parameters: Mapping[str, Any]) -> Plan:
         queryid=queryid if isinstance(queryid, int) else None,
         plan_hash=plan_hash(document),
         fingerprint=fingerprint(sql),
-        parameters=masked(parameters),
+        parameters=kept,
     )

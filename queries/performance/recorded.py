@@ -158,14 +158,14 @@ def _value(execution: Execution, name: str) -> Any:
     if name in _TIMINGS:
         return getattr(execution.timings, name)
     value = getattr(execution, name)
-    return json.dumps(_storable(dict(value))) if name == "parameters" else _storable(value)
+    return json.dumps(storable(dict(value))) if name == "parameters" else storable(value)
 
 
-def _storable(value: Any) -> Any:
+def storable(value: Any) -> Any:
     """Without what PostgreSQL has no place for in a text. The log drops such a record; here it must not fail the
     page."""
     if isinstance(value, str):
         return value.replace("\x00", "").encode("utf-8", "replace").decode()
     if isinstance(value, dict):
-        return {_storable(name): _storable(one) for name, one in value.items()}
-    return [_storable(one) for one in value] if isinstance(value, list) else value
+        return {storable(name): storable(one) for name, one in value.items()}
+    return [storable(one) for one in value] if isinstance(value, list) else value

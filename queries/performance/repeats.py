@@ -36,6 +36,18 @@ class Executed(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Ran:
+    """An execution as far as the rules look at it: one read from the log."""
+
+    query: str
+    fingerprint: str | None
+    parameters_hash: str
+    outcome: str
+    page: str
+    asked_by: str
+
+
+@dataclass(frozen=True, slots=True)
 class Repeat:
     """A statement that one run sent too often. `asked_by` is the line that asked most of them; `distinct` of the
     `executions` had parameters of their own."""
@@ -57,10 +69,10 @@ class Repeat:
                 f"N+1: {self.query} ran {self.executions} times in one run, {self.distinct} times with other parameters"
                 f" ({where}). Ask once for all of them."
             )
+        same = "with the same parameters" if self.distinct == 1 else f"for only {self.distinct} different questions"
         return (
-            f"Duplicate: {self.query} ran {self.executions} times in one run for {self.distinct} different"
-            f" {'question' if self.distinct == 1 else 'questions'} ({where}). Ask once and keep the answer; if it is"
-            " asked through the cache, the cache is too small for it or was passed over."
+            f"Duplicate: {self.query} ran {self.executions} times in one run {same} ({where}). Ask once and keep the"
+            " answer; a cache is missing, too small for it, or passed over."
         )
 
 

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
 import pandas as pd
 import psycopg
-import sqlalchemy as sa
 from psycopg import sql
 from psycopg.rows import dict_row
 
 from queries.database import Database
-from queries.errors import ArgumentError, UsageDashboardError, translated
+from queries.errors import ArgumentError
+from queries.performance.catalog_reading import reading
 from queries.performance.findings import quoted
 from queries.performance.monitor import fingerprint
-from queries.scope import Scope
 from queries.tables import OUR_SCHEMA
 
 By = Literal["total_time", "mean_time", "calls", "rows", "temp"]
@@ -59,8 +57,8 @@ class State:
 
 def state(database: Database) -> State:
     """What this role can see of pg_stat_statements in this database. Only errors of queries.errors are raised."""
-    with _reading(database) as reading:
-        return state_of(reading)
+    with reading(database) as connection:
+        return state_of(connection)
 
 
 def top(database: Database, by: By = "total_time", limit: int = 50, *, whose: Whose = "theirs") -> pd.DataFrame:
@@ -70,13 +68,13 @@ def top(database: Database, by: By = "total_time", limit: int = 50, *, whose: Wh
     `state` says why."""
     if by not in ORDERS or not 1 <= limit <= MOST_STATEMENTS:
         raise ArgumentError(f"server statements go by one of {', '.join(ORDERS)}, 1 to {MOST_STATEMENTS} of them")
-    with _reading(database) as reading:
-        found = state_of(reading)
-        rows = _rows(reading, found.schema, by, limit, whose, _our_roles(database)) if found.schema else []
-        ours = _our_fingerprints(reading)
+    with reading(database) as connection:
+        found = state_of(connection)
+        rows = _rows(connection, found.schema, by, limit, whose, _our_roles(database)) if found.schema else []
+        ours = _our_fingerprints(connection)
     for row in rows:
-        # The same role may serve the application too: a fingerprint of ours, or our schema in the text, decides as well.
-        row["is_ours"] = bool(row["by_us"]) or f"{OUR_SCHEMA}." in row["sql"] or _fingerprint(row["sql"]) in ours
+        # One role may serve the application too: a fingerprint of ours, or our schema in the text, decides as well.
+        row["is_ours"] = bool(row["by_us"]) or f"{OUR_SCHEMA}." in row["sql"] or fingerprint(row["sql"]) in ours
     kept = [row for row in rows if whose == "all" or row["is_ours"] == (whose == "ours")]
     return pd.DataFrame([{name: row[name] for name in COLUMNS} for row in kept], columns=list(COLUMNS))
 
@@ -135,11 +133,11 @@ def _rows(
 ) -> list[dict[str, Any]]:
     has = _columns(connection, schema)
     # Named differently before 17, and by no name where the extension is older still.
-    reading = [one for one in ("shared_blk_read_time", "local_blk_read_time", "blk_read_time") if one in has]
-    read_ms = sql.SQL(" + ").join(sql.SQL("sum({})").format(sql.Identifier("s", one)) for one in reading)
+    timed = [one for one in ("shared_blk_read_time", "local_blk_read_time", "blk_read_time") if one in has]
+    read_ms = sql.SQL(" + ").join(sql.SQL("sum({})").format(sql.Identifier("s", one)) for one in timed)
     statement = sql.SQL(_TOP).format(
         view=_view(schema),
-        read_ms=sql.SQL("nullif({}, 0)").format(read_ms) if reading else sql.SQL("NULL::float8"),
+        read_ms=sql.SQL("nullif({}, 0)").format(read_ms) if timed else sql.SQL("NULL::float8"),
         order=sql.Identifier(ORDERS[by]),
     )
     values = {"ours": our_roles, "whose": whose, "limit": limit, "hidden": _HIDDEN, "schema": f"%{OUR_SCHEMA}.%"}
@@ -193,29 +191,6 @@ def _our_fingerprints(connection: psycopg.Connection[Any]) -> frozenset[str]:
     except psycopg.Error:
         return frozenset()
     return frozenset(str(one) for (one,) in found)
-
-
-def _fingerprint(text: str) -> str | None:
-    return fingerprint(text)
-
-
-class _reading:  # noqa: N801 - reads as a function where it is used
-    """A reading transaction as the driver's own connection, with errors in our words."""
-
-    def __init__(self, database: Database) -> None:
-        self._database, self._timeout_s = database, min(5.0, database.settings.statement_timeout_s)
-        self._held = database.reading(Scope.all_tenants(), self._timeout_s)
-
-    def __enter__(self) -> psycopg.Connection[Any]:
-        try:
-            connection = self._held.__enter__()
-        except (sa.exc.SQLAlchemyError, OSError) as error:
-            raise translated(error, timeout_s=self._timeout_s) from error
-        driver: psycopg.Connection[Any] = connection.connection.driver_connection  # type: ignore[assignment]
-        return driver
-
-    def __exit__(self, *raised: Any) -> None:
-        self._held.__exit__(*raised)
 
 
 # By queryid alone: the same statement of several roles is one row. `toplevel` keeps what functions ran inside out.

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -19,6 +20,9 @@ _MASKED = re.compile(r"\(hidden\)|\(\d+ values\)")
 _PLACE = re.compile(r"%\((\w+)\)s|%%")
 # Strings and quoted names are passed over.
 _NUMBERED = re.compile(r"""('(?:[^']|'')*'|"(?:[^"]|"")*")|\$(\d+)\b""")
+_DURATION = re.compile(r"(?:(-?\d+) days?, )?(\d{1,2}):(\d\d):(\d\d(?:\.\d+)?)")
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d")
 _NOT_PARSED = "PostgreSQL's parser cannot read this statement; it can be neither laid out nor run from here"
 
 
@@ -56,6 +60,26 @@ def hidden_parameters(sql: str, parameters: Mapping[str, Any]) -> list[str]:
     return [name for name in numbered(sql)[1] if name not in parameters or _is_masked(parameters[name])]
 
 
+def with_types(value: Any) -> Any:
+    """A logged value as what it was: JSON has no moments, days and durations, and PostgreSQL resolves operators by
+    type."""
+    if isinstance(value, list):
+        return [with_types(one) for one in value]
+    if not isinstance(value, str):
+        return value
+    if found := _DURATION.fullmatch(value):
+        days, hours, minutes, seconds = (float(one or 0) for one in found.groups())
+        return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+    try:
+        return datetime.fromisoformat(value) if _MOMENT.match(value) else _day(value)
+    except ValueError:
+        return value
+
+
+def _day(value: str) -> Any:
+    return date.fromisoformat(value) if _DAY.fullmatch(value) else value
+
+
 def refuse_all_but_one_select(sql: str) -> frozenset[str]:
     """ArgumentError unless this is one SELECT that writes and locks nothing; the names of the functions it calls."""
     try:
@@ -77,7 +101,7 @@ def _is_masked(value: Any) -> bool:
     return isinstance(value, str) and _MASKED.fullmatch(value) is not None
 
 
-class _Seen(Visitor):  # type: ignore[misc]  # pglast has no types
+class _Seen(Visitor):
     """What a parse tree holds: the functions it calls, and whether any part of it writes or locks."""
 
     def __init__(self) -> None:

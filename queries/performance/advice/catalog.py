@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
-from psycopg import sql
 
 from queries.performance.advice.index import Index, Key
 
@@ -25,7 +24,9 @@ WHERE (n.nspname, c.relname) IN (SELECT * FROM unnest(%s::text[], %s::text[]))
 _COLUMNS = """
 SELECT a.attrelid, a.attnum, a.attname, format_type(a.atttypid, a.atttypmod), a.attlen, a.attnotnull, t.typtype::text,
        t.typcategory::text, coalesce(co.collname IN ('C', 'POSIX', 'ucs_basic') OR (co.collname = 'default' AND (
-           SELECT d.datcollate IN ('C', 'POSIX') FROM pg_database AS d WHERE d.datname = current_database())), true),
+           SELECT (provider.letter = 'c' AND d.datcollate IN ('C', 'POSIX')) OR provider.letter = 'b'
+           FROM pg_database AS d, coalesce(to_jsonb(d) ->> 'datlocprovider', 'c') AS provider(letter)
+           WHERE d.datname = current_database())), true),
        s.null_frac::float8, s.avg_width, s.n_distinct::float8, s.correlation::float8,
        s.most_common_vals::text::text[], s.most_common_freqs::float8[]
 FROM pg_attribute AS a
@@ -56,6 +57,7 @@ SELECT n.nspname, c.relname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid =
 WHERE n.nspname = ANY(%s) AND c.relname LIKE ANY(%s)
 """
 _DESCENDING, _NULLS_FIRST = 1, 2
+_BYTES_A_ROW = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,9 +173,9 @@ def hypopg_schema(connection: psycopg.Connection[Any]) -> str | None:
     return str(rows[0][0]) if rows else None
 
 
-def _rows(connection: psycopg.Connection[Any], statement: str, values: list[Any]) -> list[tuple[Any, ...]]:
+def _rows(connection: psycopg.Connection[Any], statement: LiteralString, values: list[Any]) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
-        cursor.execute(sql.SQL(statement), values or None, prepare=False)  # type: ignore[arg-type]  # our own constants
+        cursor.execute(statement, values or None, prepare=False)
         return cursor.fetchall()
 
 
@@ -231,7 +233,8 @@ def _table(row: tuple[Any, ...], columns: dict[str, Column], indexes: tuple[Exis
         name=name,
         is_indexable=kind in ("r", "m") and not is_partition,
         is_partition=is_partition,
-        rows=rows,
+        # Before the first ANALYZE the count is not known: a hundred bytes a row are as good a guess as any.
+        rows=rows if rows > 0 or size == 0 else size / _BYTES_A_ROW,
         size_bytes=size,
         # A restored or upgraded server forgets when it analyzed, and keeps what it found.
         was_analyzed=was_analyzed or has_gathered or rows > 0,

@@ -20,7 +20,7 @@ class Statement:
     """One statement of a workload.
 
     `sql` holds `$1`, `$2`, ... or literals. `parameters` are the values for one kind of tenant or more; nothing, or
-    empty tuples, where the statement holds literals. `types` are SQL type names of the parameters, where they are known.
+    empty tuples, where the statement holds literals. `types` are SQL type names of the parameters, where known.
     `constants` are the numbers of the parameters that are constants in the code: only these may become a partial
     index's condition. `mean_ms` is the known time of a call, by which planner cost is turned into milliseconds.
     """
@@ -37,7 +37,8 @@ class Statement:
 @dataclass(frozen=True, slots=True)
 class Advice:
     """One verdict with its reason and numbers. `ddl` is to be run as it stands; `prisma` is the line for the schema, or
-    the raw SQL migration where Prisma cannot say it. `evidence` says how sure the times are."""
+    the raw SQL migration where Prisma cannot say it. Times are the mean of the statements'; `by_statement` has the gain
+    of each. `evidence` says how sure they are."""
 
     statements: tuple[str, ...]
     verdict: Verdict
@@ -52,6 +53,7 @@ class Advice:
     size_bytes: int | None = None
     write_cost_bytes_per_row: int | None = None
     evidence: Evidence = "estimated"
+    by_statement: Mapping[str, Mapping[TenantKind, float]] = field(default_factory=dict)
     index_name: str | None = None
     rewritten: str | None = None
 
@@ -66,7 +68,7 @@ def as_json(advice: Sequence[Advice]) -> list[dict[str, Any]]:
             "ddl": one.ddl,
             "prisma": one.prisma,
             "reason": one.reason,
-            "gain_ms": {kind: round(one.gain_ms[kind], 3) for kind in TENANT_KINDS if kind in one.gain_ms},
+            "gain_ms": _rounded(one.by_statement.get(name, one.gain_ms)),
             "size_bytes": one.size_bytes,
             "evidence": one.evidence,
         }
@@ -74,3 +76,7 @@ def as_json(advice: Sequence[Advice]) -> list[dict[str, Any]]:
         for name in one.statements
     ]
     return sorted(rows, key=lambda row: (row["statement"], row["verdict"], row["ddl"] or "", row["reason"]))
+
+
+def _rounded(gain_ms: Mapping[TenantKind, float]) -> dict[str, float]:
+    return {kind: round(gain_ms[kind], 3) for kind in TENANT_KINDS if kind in gain_ms}

@@ -6,7 +6,7 @@ Only parts of the parse tree that PostgreSQL's own grammar made are looked at; t
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import pglast
@@ -23,6 +23,10 @@ class UnusableError(Exception):
     """A statement that no advice can be given for; the message is the reason."""
 
 
+class UnreadableError(UnusableError):
+    """A statement over something that this role may not read; another one may."""
+
+
 @dataclass(frozen=True, slots=True)
 class Order:
     """One term of ORDER BY, DISTINCT ON or min/max over a plain column."""
@@ -34,24 +38,14 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class Constant:
-    """A comparison of a column with a value that the code, not the caller, says."""
-
-    column: str
-    operator: str
-    value: str
-
-
-@dataclass(frozen=True, slots=True)
 class Parsed:
-    """One statement."""
+    """One statement. `constants` are columns that the code, not the caller, compares with a value."""
 
     tree: Any
     text: str
     parameter_count: int
     orders: tuple[tuple[Order, ...], ...]
-    constants: frozenset[Constant] = frozenset()
-    notes: tuple[str, ...] = field(default=())
+    constants: frozenset[str] = frozenset()
 
 
 def parsed(statement: Statement) -> Parsed:
@@ -70,19 +64,18 @@ def parsed(statement: Statement) -> Parsed:
         raise UnusableError("it is empty; give one SELECT")
     if len(trees) > 1:
         raise UnusableError(f"it holds {len(trees)} statements; give them one by one")
-    tree = trees[0].stmt
-    if not isinstance(tree, ast.SelectStmt | ast.UpdateStmt | ast.DeleteStmt):
+    tree: Any = trees[0].stmt
+    if not is_a(tree, ast.SelectStmt | ast.UpdateStmt | ast.DeleteStmt):
         raise UnusableError(f"it is no query but {_kind(tree)}; advice is given for SELECT, UPDATE and DELETE")
-    if isinstance(tree, ast.SelectStmt) and tree.intoClause is not None:
+    if is_a(tree, ast.SelectStmt) and tree.intoClause is not None:
         raise UnusableError("SELECT INTO makes a table; advice is given for queries")
-    start = trees[0].stmt_location
-    length = trees[0].stmt_len
+    start, length = trees[0].stmt_location or 0, trees[0].stmt_len or 0
     raw = statement.sql.encode()
     text = (raw[start : start + length] if length else raw[start:]).decode()
     return Parsed(
         tree=tree,
         text=text.rstrip().rstrip(";"),
-        parameter_count=max((one.number for one in every(tree) if isinstance(one, ast.ParamRef)), default=0),
+        parameter_count=max((int(one.number) for one in every(tree) if is_a(one, ast.ParamRef)), default=0),
         orders=tuple(_orders(tree)),
         constants=frozenset(_constants(tree, statement.constants)),
     )
@@ -106,12 +99,22 @@ def with_types(text: str, types: tuple[str, ...] | None) -> str:
     return b"".join([*pieces, raw[end:]]).decode()
 
 
+def is_a(node: Any, kind: Any) -> bool:
+    """isinstance that leaves the type open: the parse tree's own types call every part optional."""
+    return isinstance(node, kind)
+
+
+def parse(sql: str) -> Any:
+    """The one statement of a text of ours; ParseError when it is none."""
+    return pglast.parse_sql(sql)[0].stmt
+
+
 def every(node: Any) -> Iterator[Any]:
     """A parse tree's nodes, parents first."""
     stack = [node]
     while stack:
         one = stack.pop()
-        if isinstance(one, ast.Node):
+        if is_a(one, ast.Node):
             yield one
             stack.extend(getattr(one, slot, None) for slot in reversed(tuple(one)))
         elif isinstance(one, tuple | list):
@@ -120,7 +123,7 @@ def every(node: Any) -> Iterator[Any]:
 
 def column_of(node: Any) -> tuple[str, str] | None:
     """(qualifier, column) of a plain column reference."""
-    if isinstance(node, ast.ColumnRef) and all(isinstance(one, ast.String) for one in node.fields):
+    if is_a(node, ast.ColumnRef) and all(is_a(one, ast.String) for one in node.fields):
         names = [one.sval for one in node.fields]
         return (names[-2] if len(names) > 1 else "", names[-1])
     return None
@@ -140,21 +143,22 @@ def _kind(tree: Any) -> str:
 def _type_name(name: str) -> str:
     """UnusableError unless `name` is a type's name and nothing more."""
     try:
-        tree = pglast.parse_sql(f"SELECT NULL::{name}")
+        trees = pglast.parse_sql(f"SELECT NULL::{name}")
     except ParseError:
-        tree = ()
-    value = tree[0].stmt.targetList[0].val if len(tree) == 1 and isinstance(tree[0].stmt, ast.SelectStmt) else None
-    rest = tree and written(tree[0].stmt) == f"SELECT {written(value)}"
-    if not isinstance(value, ast.TypeCast) or not isinstance(value.arg, ast.A_Const) or not rest:
+        trees = ()
+    stmt: Any = trees[0].stmt if len(trees) == 1 else None
+    value: Any = stmt.targetList[0].val if is_a(stmt, ast.SelectStmt) else None
+    is_type = is_a(value, ast.TypeCast) and is_a(value.arg, ast.A_Const)
+    if not is_type or written(stmt) != f"SELECT {written(value)}":
         raise UnusableError(f"{name!r} is not the name of a type; name the parameters' types as SQL does")
     return name
 
 
 def _orders(tree: Any) -> Iterator[tuple[Order, ...]]:
     for node in every(tree):
-        if isinstance(node, ast.SelectStmt):
+        if is_a(node, ast.SelectStmt):
             yield from _orders_of(node)
-        if isinstance(node, ast.WindowDef) and node.orderClause:
+        if is_a(node, ast.WindowDef) and node.orderClause:
             partition = [Order(*found) for one in node.partitionClause or () if (found := column_of(one)) is not None]
             terms = [_order(one, {}) for one in node.orderClause]
             if None not in terms:
@@ -163,23 +167,23 @@ def _orders(tree: Any) -> Iterator[tuple[Order, ...]]:
 
 def _orders_of(node: Any) -> Iterator[tuple[Order, ...]]:
     targets = list(node.targetList or ())
-    named = {one.name: one.val for one in targets if isinstance(one, ast.ResTarget) and one.name}
-    places = {number: one.val for number, one in enumerate(targets, 1) if isinstance(one, ast.ResTarget)}
+    named = {one.name: one.val for one in targets if is_a(one, ast.ResTarget) and one.name}
+    places = {number: one.val for number, one in enumerate(targets, 1) if is_a(one, ast.ResTarget)}
     terms = [_order(one, {**named, **places}) for one in node.sortClause or ()]
     if terms and None not in terms:
         yield tuple(one for one in terms if one is not None)
     # A function of whole rows is no order; min and max of a column are its first and last.
     for target in targets:
-        call = target.val if isinstance(target, ast.ResTarget) else None
-        if isinstance(call, ast.FuncCall) and call.funcname[-1].sval in ("min", "max") and len(call.args or ()) == 1:
+        call: Any = target.val if is_a(target, ast.ResTarget) else None
+        if is_a(call, ast.FuncCall) and call.funcname[-1].sval in ("min", "max") and len(call.args or ()) == 1:
             found = column_of(call.args[0])
             if found is not None:
-                yield (Order(*found, descending=call.funcname[-1].sval == "max", nulls_first=False),)
+                yield (Order(*found),)
 
 
 def _order(term: Any, aliases: dict[Any, Any]) -> Order | None:
     node = term.node
-    if isinstance(node, ast.A_Const) and isinstance(node.val, ast.Integer):
+    if is_a(node, ast.A_Const) and is_a(node.val, ast.Integer):
         node = aliases.get(node.val.ival)
     found = column_of(node)
     if found is not None and not found[0] and found[1] in aliases:
@@ -191,16 +195,16 @@ def _order(term: Any, aliases: dict[Any, Any]) -> Order | None:
     return Order(*found, descending=descending, nulls_first=nulls.get(term.sortby_nulls, descending))
 
 
-def _constants(tree: Any, numbers: frozenset[int]) -> Iterator[Constant]:
+def _constants(tree: Any, numbers: frozenset[int]) -> Iterator[str]:
     for node in every(tree):
-        if isinstance(node, ast.A_Expr) and node.kind == enums.A_Expr_Kind.AEXPR_OP and node.name[-1].sval == "=":
+        if is_a(node, ast.A_Expr) and node.kind == enums.A_Expr_Kind.AEXPR_OP and node.name[-1].sval == "=":
             for here, there in ((node.lexpr, node.rexpr), (node.rexpr, node.lexpr)):
                 found = column_of(here)
                 if found is not None and _is_said_by_code(there, numbers):
-                    yield Constant(found[1], "=", "")
+                    yield found[1]
 
 
 def _is_said_by_code(node: Any, numbers: frozenset[int]) -> bool:
-    while isinstance(node, ast.TypeCast):
+    while is_a(node, ast.TypeCast):
         node = node.arg
-    return isinstance(node, ast.A_Const) or (isinstance(node, ast.ParamRef) and node.number in numbers)
+    return is_a(node, ast.A_Const) or (is_a(node, ast.ParamRef) and node.number in numbers)

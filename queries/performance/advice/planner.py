@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg import sql
@@ -68,11 +68,12 @@ def looking(connection: psycopg.Connection[Any], *, building: bool = False) -> I
         yield
 
 
-def run(connection: psycopg.Connection[Any], statement: str | sql.Composable, values: Sequence[Any] = ()) -> None:
+def run(
+    connection: psycopg.Connection[Any], statement: LiteralString | sql.SQL | sql.Composed, values: Sequence[Any] = ()
+) -> None:
     """Run one statement of ours; no prepared statement is left behind."""
-    text = sql.SQL(statement) if isinstance(statement, str) else statement  # type: ignore[arg-type]  # ours
     with connection.cursor() as cursor:
-        cursor.execute(text, values or None, prepare=False)
+        cursor.execute(statement, values or None, prepare=False)
 
 
 def nodes(top: Node) -> Iterator[Node]:

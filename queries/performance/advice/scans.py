@@ -1,0 +1,212 @@
+"""What each scan of a plan looks for: conditions, joins, the order and the columns that the nodes above it want.
+
+EXPLAIN is the one place where views are opened, conditions pushed down and aliases resolved; so what a scan looks for
+is read from there, with the names of the base tables behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from queries.performance.advice.catalog import Relation, Table
+from queries.performance.advice.conditions import (
+    Condition,
+    Either,
+    SortTerm,
+    Term,
+    conditions,
+    references,
+    sort_term,
+    unquoted,
+)
+from queries.performance.advice.index import Key
+from queries.performance.advice.planner import Node
+
+_OWN_CONDITIONS = ("Index Cond", "Recheck Cond", "Filter")
+_JOIN_CONDITIONS = ("Hash Cond", "Merge Cond", "Join Filter")
+_KEEPS_COLUMNS = {
+    *("Sort", "Incremental Sort", "Limit", "Hash", "Materialize", "Memoize", "Unique", "LockRows", "Append"),
+    *("Merge Append", "Gather", "Gather Merge"),
+}
+_PRINTED = (*_JOIN_CONDITIONS, "Filter", "Index Cond", "One-Time Filter")
+
+
+@dataclass(slots=True)
+class Scan:
+    """One relation read in a plan. `terms` must all hold; of each `either`, one arm; `joins` hold with others."""
+
+    relation: Relation
+    alias: str
+    node: Node
+    terms: list[Term] = field(default_factory=list)
+    either: list[Either] = field(default_factory=list)
+    joins: list[Term] = field(default_factory=list)
+    orders: list[tuple[Key, ...]] = field(default_factory=list)
+    groups: list[tuple[str, ...]] = field(default_factory=list)
+    needed: set[str] = field(default_factory=set)
+    has_limit: bool = False
+    rows_out: float = 0.0
+
+    @property
+    def cost(self) -> float:
+        return float(self.node["Total Cost"])
+
+
+def relations(top: Node) -> set[Relation]:
+    """(schema, name) of each relation that a plan reads."""
+    found = set()
+    stack = [top]
+    while stack:
+        node = stack.pop()
+        stack.extend(node.get("Plans", ()))
+        if "Relation Name" in node:
+            found.add((str(node.get("Schema", "")), str(node["Relation Name"])))
+    return found
+
+
+def scans(top: Node, tables: Mapping[Relation, Table]) -> list[Scan]:
+    """The scans of a plan, from the top."""
+    found: list[Scan] = []
+    _walk(top, (), tables, found)
+    joins = [term for node in _all(top) for key in _JOIN_CONDITIONS if key in node for term in conditions(node[key])]
+    for scan in found:
+        scan.joins = _columns_only([one for one in joins if isinstance(one, Term) and one.alias == scan.alias])
+    return found
+
+
+def _all(top: Node) -> Iterator[Node]:
+    yield top
+    for child in top.get("Plans", ()):
+        yield from _all(child)
+
+
+def _walk(node: Node, above: tuple[Node, ...], tables: Mapping[Relation, Table], found: list[Scan]) -> None:
+    if "Relation Name" in node and "Alias" in node and node["Node Type"] != "ModifyTable":
+        relation = (str(node.get("Schema", "")), str(node["Relation Name"]))
+        if relation in tables:
+            found.append(_scan(node, above, relation, tables[relation]))
+    for child in node.get("Plans", ()):
+        _walk(child, (*above, node), tables, found)
+
+
+def _scan(node: Node, above: Sequence[Node], relation: Relation, table: Table) -> Scan:
+    scan = Scan(relation, str(node["Alias"]), node)
+    for key in _OWN_CONDITIONS:
+        for one in conditions(node[key]) if key in node else ():
+            _put(scan, one, table)
+    scan.terms = list(dict.fromkeys(scan.terms))
+    scan.needed = {column for column in _needed(node, above, scan.alias) if column in table.columns}
+    names = {scan.alias, *_aliases_above(node, above)}
+    parallel = max((int(one.get("Workers Planned", 0)) for one in above), default=0)
+    # The planner's divisor: the leader helps less the more workers it has to read from.
+    workers = parallel + max(0.0, 1.0 - 0.3 * parallel) if node.get("Parallel Aware") and parallel else 1.0
+    scan.rows_out = round(float(node["Plan Rows"]) * workers)
+    scan.has_limit = any(one["Node Type"] == "Limit" for one in above)
+    for parent in above:
+        if "Sort Key" in parent:
+            _add_order(scan, [sort_term(key) for key in parent["Sort Key"]], names, table)
+        if "Group Key" in parent:
+            _add_group(scan, [sort_term(key) for key in parent["Group Key"]], names, table)
+    return scan
+
+
+def _put(scan: Scan, condition: Condition, table: Table) -> None:
+    if isinstance(condition, Either):
+        arms = tuple(tuple(_columns_only(arm, table)) for arm in condition.arms)
+        if all(arms):
+            scan.either.append(Either(arms))
+        return
+    for term in _columns_only([condition], table):
+        if term.alias == scan.alias:
+            scan.terms.append(term)
+
+
+def _columns_only(terms: Sequence[Term], table: Table | None = None) -> list[Term]:
+    """varchar's cast to text undone: an index on the column serves it."""
+    return [
+        replace(term, column=term.cast_column, expression="", cast_column="")
+        if term.cast_column
+        and table is not None
+        and term.cast_column in table.columns
+        and table.columns[term.cast_column].type.startswith("character varying")
+        else term
+        for term in terms
+    ]
+
+
+def _needed(node: Node, above: Sequence[Node], alias: str) -> set[str]:
+    """Columns of a scan that anything above it or its own conditions use.
+
+    A scan prints more columns than are wanted where that is cheaper to hand on (a whole row), so its own output counts
+    only where nothing above it chooses.
+    """
+    wanted = {column for key in _PRINTED if key in node for of, column in references(str(node[key])) if of == alias}
+    chooser = next((one for one in reversed(above) if one["Node Type"] not in _KEEPS_COLUMNS), None)
+    is_subplan = chooser is None or _is_boundary(node, above)
+    hands_on = any(one["Node Type"] in ("Sort", "Incremental Sort", "Hash", "Materialize") for one in above)
+    if is_subplan or (chooser is not None and chooser["Node Type"] == "Subquery Scan"):
+        return wanted | {column for line in node.get("Output", ()) for of, column in references(line) if of == alias}
+    for one in above:
+        for line in _lines(one):
+            wanted |= {column for of, column in references(line) if of == alias}
+    if hands_on and not wanted:
+        wanted |= {column for line in node.get("Output", ()) for of, column in references(line) if of == alias}
+    return wanted
+
+
+def _is_boundary(node: Node, above: Sequence[Node]) -> bool:
+    """Whether nothing between the scan and its own (sub)plan's root chooses columns."""
+    for one in (node, *reversed(above)):
+        if one.get("Parent Relationship") in ("SubPlan", "InitPlan", "Subquery"):
+            return True
+        if one is not node and one["Node Type"] not in _KEEPS_COLUMNS:
+            return False
+    return True
+
+
+def _lines(node: Node) -> Iterator[str]:
+    if node["Node Type"] not in _KEEPS_COLUMNS:
+        yield from node.get("Output", ())
+    for key in (*_PRINTED, "Sort Key", "Group Key", "Presorted Key"):
+        value = node.get(key, ())
+        yield from [value] if isinstance(value, str) else value
+
+
+def _aliases_above(node: Node, above: Sequence[Node]) -> list[str]:
+    """Names of the views that hand this scan's rows on as they are."""
+    names = []
+    below = node
+    for one in reversed(above):
+        if one["Node Type"] == "Subquery Scan" and "Alias" in one:
+            names.append(str(one["Alias"]))
+        elif one["Node Type"] not in _KEEPS_COLUMNS and one.get("Plans", (below,))[0] is not below:
+            break
+        below = one
+    return names
+
+
+def _add_order(scan: Scan, terms: Sequence[SortTerm], names: set[str], table: Table) -> None:
+    keys = []
+    for term in terms:
+        if term.alias not in names or term.column not in table.columns:
+            break
+        keys.append(order_key(term.column, descending=term.descending, nulls_first=term.nulls_first))
+    if keys and tuple(keys) not in scan.orders:
+        scan.orders.append(tuple(keys))
+
+
+def _add_group(scan: Scan, terms: Sequence[SortTerm], names: set[str], table: Table) -> None:
+    columns = tuple(term.column for term in terms)
+    if all(term.alias in names and term.column in table.columns for term in terms) and columns not in scan.groups:
+        scan.groups.append(columns)
+
+
+def order_key(column: str, *, descending: bool, nulls_first: bool) -> Key:
+    """A key of this order."""
+    return Key(column, descending=descending, nulls_first=None if nulls_first == descending else nulls_first)
+
+
+def alias_matches(scan: Scan, qualifier: str, table: Table) -> bool:
+    """Whether a qualifier in the text may mean this scan."""
+    return qualifier in ("", scan.alias, table.name, unquoted(scan.alias))

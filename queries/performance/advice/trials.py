@@ -1,0 +1,156 @@
+"""Candidates tried by the planner, statement by statement: what each would cost for every kind of tenant."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Iterator
+
+from queries.performance.advice.candidates import Option
+from queries.performance.advice.cases import Case, Costs
+from queries.performance.advice.index import Index
+from queries.performance.advice.model import TenantKind
+from queries.performance.advice.planner import Node, Planner, careful_cost, indexes_read
+from queries.performance.advice.what_if import WhatIf
+
+# Costs at least halved; nothing may become slower than this; as good as the best is what comes this near, by ratio or
+# by units of cost that nobody waits for (0.1 ms).
+HALVED, SLOWER, AS_GOOD, AS_GOOD_COST = 2.0, 1.02, 1.15, 25.0
+LEAST_GAIN_MS_PER_CALL, LEAST_GAIN_MS_PER_DAY = 0.2, 500.0
+_MOST_TRIED, _MOST_SHARED, _MOST_IN_A_SET = 60, 12, 4
+
+
+def try_candidates(planner: Planner, what_if: WhatIf, case: Case) -> None:
+    """Fill `case.outcomes`: all candidates at once first, which bounds what any of them can do; then one by one."""
+    everything = list(dict.fromkeys(index for option in case.options for index in option))
+    if not everything:
+        return
+    used: list[list[Index]] = []
+    with what_if.with_indexes(everything) as names:
+        for kind, plan in _plans(planner, case, tuple(case.before)):
+            case.least[kind] = float(plan["Total Cost"])
+            used.append([names[one] for one in sorted(indexes_read(plan)) if one in names])
+    if any(case.before[kind] >= HALVED * case.least[kind] for kind in case.least):
+        _try(planner, what_if, case, [*_sets(used), *case.options])
+
+
+def try_shared(planner: Planner, what_if: WhatIf, case: Case, others: Iterable[Option]) -> None:
+    """The candidates that other statements would have, on this one: one index may serve several."""
+    if not case.outcomes:
+        return
+    columns = {
+        (scan.relation, term.column) for scan in case.scans for term in (*scan.terms, *scan.joins) if term.column
+    } | {(scan.relation, order[0].column) for scan in case.scans for order in scan.orders}
+    fitting = [
+        option
+        for option in others
+        if option not in case.outcomes
+        and all(((one.schema, one.table), one.keys[0].column) in columns for one in option)
+    ]
+    _try(planner, what_if, case, fitting[:_MOST_SHARED])
+
+
+def good_options(case: Case) -> dict[Option, Costs]:
+    """The options that pass the gate and are nearly as good as the best of them. One index more has to pass the gate
+    again, held against the best with fewer."""
+    passing = {option: costs for option, costs in case.outcomes.items() if passes(case, costs)}
+    best: Costs | None = None
+    kept: dict[Option, Costs] = {}
+    for size in sorted({len(option) for option in passing}):
+        of_size: dict[Option, Costs] = {option: one for option, one in passing.items() if len(option) == size}
+        finest = min(of_size.values(), key=weight)
+        if best is None or _is_worth_more(case, best, finest):
+            best, kept = finest, of_size
+    return {option: costs for option, costs in kept.items() if best is not None and _is_near(costs, best)}
+
+
+def weight(costs: Costs) -> float:
+    """One number for all kinds of tenants: by ratios, so that the biggest tenant does not outweigh all others. The
+    planner knows nothing of the order in which an index's second column lies, and overrates the biggest one's cost."""
+    return math.fsum(math.log(cost + AS_GOOD_COST) for cost in costs.values()) / max(len(costs), 1)
+
+
+def _is_near(costs: Costs, best: Costs) -> bool:
+    return all(costs[kind] <= best[kind] * AS_GOOD + AS_GOOD_COST for kind in costs)
+
+
+def _is_worth_more(case: Case, best: Costs, finer: Costs) -> bool:
+    saved = case.gain_ms_per_call(finer) - case.gain_ms_per_call(best)
+    halved = any(best[kind] >= HALVED * finer[kind] for kind in _usual(finer))
+    return halved and saved >= LEAST_GAIN_MS_PER_CALL and saved * case.statement.calls_per_day >= LEAST_GAIN_MS_PER_DAY
+
+
+def passes(case: Case, costs: Costs) -> bool:
+    """The gate: nothing slower, a kind of tenant's cost at least halved, and enough saved a call and a day."""
+    slower = any(costs[kind] > case.before[kind] * SLOWER for kind in costs)
+    halved = any(case.before[kind] >= HALVED * costs[kind] for kind in _usual(costs))
+    saved = case.gain_ms_per_call(costs) >= LEAST_GAIN_MS_PER_CALL and case.gain_ms_per_day(costs) >= (
+        LEAST_GAIN_MS_PER_DAY
+    )
+    return halved and saved and not slower
+
+
+def _usual(costs: Costs) -> list[TenantKind]:
+    """The kinds that call; the absent tenant counts only where it is the only one."""
+    return [kind for kind in costs if kind != "absent"] or list(costs)
+
+
+def _try(planner: Planner, what_if: WhatIf, case: Case, options: Iterable[Option]) -> None:
+    """First for the kind that can gain most; for the others only what does well there."""
+    pilot = max(case.least, key=lambda kind: case.before[kind] - case.least[kind])
+    tried: dict[Option, float] = {}
+    for option in list(dict.fromkeys(options))[:_MOST_TRIED]:
+        if option not in case.outcomes:
+            for _, plan in _with(planner, what_if, case, option, (pilot,)):
+                tried[option] = careful_cost(plan)
+    if not tried:
+        return
+    best = min([*tried.values(), *(costs[pilot] for costs in case.outcomes.values())])
+    for option, cost in tried.items():
+        if cost <= best * 1.5 + AS_GOOD_COST and cost < case.before[pilot]:
+            rest = tuple(kind for kind in case.before if kind != pilot)
+            costs = {kind: careful_cost(plan) for kind, plan in _with(planner, what_if, case, option, rest)}
+            case.outcomes[option] = {pilot: cost, **costs}
+
+
+def _with(
+    planner: Planner, what_if: WhatIf, case: Case, option: Option, kinds: tuple[TenantKind, ...]
+) -> list[tuple[TenantKind, Node]]:
+    if not kinds:
+        return []
+    with what_if.with_indexes(option) as names:
+        if len(names) < len(option):
+            return []
+        return list(_plans(planner, case, kinds))
+
+
+def _plans(planner: Planner, case: Case, kinds: tuple[TenantKind, ...]) -> Iterator[tuple[TenantKind, Node]]:
+    """The plan for each kind; kinds with the same values are planned once."""
+    done: dict[TenantKind, Node] = {}
+    for kind in kinds:
+        twin = next((one for one in done if case.prepared[one] == case.prepared[kind]), None)
+        done[kind] = done[twin] if twin is not None else planner.plan(case.prepared[kind])
+        yield kind, done[kind]
+
+
+def _sets(used: list[list[Index]]) -> list[Option]:
+    """What the planner took for one kind of tenant when it had the choice of all: together, in pairs, alone."""
+    found: list[Option] = []
+    for indexes in used:
+        ordered = sorted(indexes, key=lambda index: index.body)[:_MOST_IN_A_SET]
+        for size in range(len(ordered), 0, -1):
+            found += itertools.combinations(ordered, size)
+    return found
+
+
+def plans_with(
+    planner: Planner, what_if: WhatIf, cases: Iterable[Case], indexes: Iterable[Index]
+) -> dict[int, tuple[Costs, frozenset[Index]]]:
+    """By the case's place: costs when all these indexes are there, and which of them it reads."""
+    found: dict[int, tuple[Costs, frozenset[Index]]] = {}
+    with what_if.with_indexes(list(indexes)) as names:
+        for place, case in enumerate(cases):
+            plans = dict(_plans(planner, case, tuple(case.before)))
+            read = {names[one] for plan in plans.values() for one in indexes_read(plan) if one in names}
+            found[place] = ({kind: careful_cost(plan) for kind, plan in plans.items()}, frozenset(read))
+    return found

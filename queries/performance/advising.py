@@ -1,0 +1,151 @@
+"""Advice as a page needs it: computed once in the background, remembered for a few minutes, with how far it is."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import psycopg
+import sqlalchemy as sa
+
+from queries.database import Database
+from queries.errors import UsageDashboardError, translated
+from queries.performance.advice import Advice, advise
+from queries.performance.monitor import Monitor, utc_now
+from queries.performance.recorded import Window, source_of
+from queries.performance.workload import Source, Workload, logged
+from queries.tables import OUR_SCHEMA
+
+log = logging.getLogger(__name__)
+
+KEPT_S = 300.0
+# Advice for so many choices of window and source is remembered; there are no more to choose.
+_CHOICES = 16
+_OPTIONS = "-c usage_dashboard.tenants=all -c TimeZone=UTC -c statement_timeout=20000 -c lock_timeout=2000"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """For which workload: what was logged in the last hours, and whether the server's own count belongs to it."""
+
+    hours: int
+    source: Source = "ours"
+
+
+@dataclass(frozen=True, slots=True)
+class Advised:
+    """Advice, for which workload, as of when, and how long it took."""
+
+    advice: list[Advice]
+    workload: Workload
+    as_of: datetime
+    took_s: float
+
+
+@dataclass(slots=True)
+class Standing:
+    """What there is for one choice: the last advice, whether newer is being computed, and what went wrong."""
+
+    advised: Advised | None = None
+    is_computing: bool = False
+    step: str = ""
+    error: UsageDashboardError | None = None
+    computed_at: float = field(default=float("-inf"), repr=False)
+
+
+class Advisor:
+    """Advises on one database. Safe to share between threads."""
+
+    def __init__(
+        self, database: Database, monitor: Monitor, connect: Callable[[], psycopg.Connection[Any]] | None = None
+    ) -> None:
+        self._database, self._monitor, self._connect = database, monitor, connect
+        self._standing: dict[Asked, Standing] = {}
+        self._lock = threading.Lock()
+        self._one_at_a_time = threading.Lock()
+
+    @property
+    def builds(self) -> bool:
+        """Whether candidates can be built and rolled back here."""
+        return self._connect is not None
+
+    def look(self, asked: Asked) -> Standing:
+        """What there is now; what is missing or too old is computed in the background."""
+        with self._lock:
+            standing = self._standing.setdefault(asked, Standing())
+            while len(self._standing) > _CHOICES:
+                del self._standing[next(iter(self._standing))]
+            if standing.is_computing or time.monotonic() - standing.computed_at < KEPT_S:
+                return standing
+            standing.is_computing, standing.step = True, "Waiting for its turn"
+        threading.Thread(target=self._work, args=(asked, standing), name="index-advice", daemon=True).start()
+        return standing
+
+    def forget(self) -> None:
+        """Advise anew when somebody looks next: an index has come or gone."""
+        with self._lock:
+            for standing in self._standing.values():
+                standing.computed_at = float("-inf")
+
+    def _work(self, asked: Asked, standing: Standing) -> None:
+        try:
+            with self._one_at_a_time:
+                standing.advised, standing.error = self._advised(asked, standing), None
+        except UsageDashboardError as error:
+            standing.error = error
+            log.warning("index advice failed: %s (reference %s)", error.message, error.reference)
+        except Exception as error:  # the page must hear of it, whatever it is
+            standing.error = translated(error)
+            log.exception("index advice failed, reference %s", standing.error.reference)
+        finally:
+            standing.computed_at, standing.is_computing = time.monotonic(), False
+
+    def _advised(self, asked: Asked, standing: Standing) -> Advised:
+        began, now = time.monotonic(), utc_now()
+        standing.step = "Reading which statements were run"
+        window = Window(now - timedelta(hours=asked.hours), now, source=source_of(self._database))
+        workload = logged(self._database, self._monitor, window, asked.source)
+        standing.step = f"Asking the planner about {len(workload.statements)} statements"
+        found: list[Advice] = []
+        if workload.statements:
+            with ExitStack() as open_ones:
+                connection = open_ones.enter_context(self._planning())
+                build_on = open_ones.enter_context(self._building()) if self._connect is not None else None
+                found = advise(connection, workload.statements, build_on=build_on)
+        return Advised(found, workload, now, time.monotonic() - began)
+
+    def _planning(self) -> psycopg.Connection[Any]:
+        """A read-only connection of its own that sees all tenants; not through a pooler where there is another way."""
+        engine = self._database.owner if self._database.owner is not None else self._database.reader
+        _, options = engine.dialect.create_connect_args(engine.url)
+        given = {**options, "options": f"{options.get('options', '')} {_OPTIONS} -c default_transaction_read_only=on"}
+        connection: psycopg.Connection[Any] = psycopg.connect(**given, autocommit=True, prepare_threshold=None)
+        return connection
+
+    def _building(self) -> psycopg.Connection[Any]:
+        """A connection of the tables' owner, who for this may read the walls that the statements read."""
+        assert self._connect is not None, "nothing can be built here"
+        connection = self._connect()
+        _lend_walls(self._database, connection.info.user)
+        connection.execute("SELECT set_config('usage_dashboard.tenants', 'all', false)")
+        return connection
+
+
+def _lend_walls(database: Database, role: str) -> None:
+    """The walls show the tables' owner nothing that is not theirs: only then can the planner be asked with an index
+    that nobody else sees yet."""
+    if database.owner is None or not database.tables().walled:
+        return
+    with database.owner.begin() as connection:
+        quote = connection.dialect.identifier_preparer.quote
+        named = sa.text("SELECT relname FROM pg_class WHERE relnamespace = to_regnamespace(:schema) AND relkind = 'v'")
+        views = connection.scalars(named, {"schema": OUR_SCHEMA}).all()
+        connection.exec_driver_sql(f"GRANT USAGE ON SCHEMA {quote(OUR_SCHEMA)} TO {quote(role)}")
+        for view in views:
+            connection.exec_driver_sql(f"GRANT SELECT ON {quote(OUR_SCHEMA)}.{quote(view)} TO {quote(role)}")
