@@ -76,6 +76,10 @@ packages:
 	for program in redis-server pgbouncer; do command -v $$program >/dev/null || missing="$$missing $$program"; done; \
 	if command -v dpkg-query >/dev/null; then for font in fonts-dejavu-core fonts-noto-color-emoji; do \
 		dpkg-query -W -f '$${Status}' $$font 2>/dev/null | grep -q ' installed$$' || missing="$$missing $$font"; done; fi; \
+	hypopg=$$(for one in /usr/share/postgresql/*/extension/hypopg.control; do \
+		version=$${one#/usr/share/postgresql/}; version=$${version%%/*}; \
+		[ -f "$$one" ] && [ -x "/usr/lib/postgresql/$$version/bin/postgres" ] && echo "$$version"; done); \
+	[ -n "$$hypopg" ] || missing="$$missing postgresql-15 postgresql-15-hypopg"; \
 	[ -n "$$missing" ] || exit 0; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		echo "Installing Debian packages that tests drive:$$missing ..."; \

@@ -3,8 +3,8 @@
     python -m benchmarks.advice [--embedded] [WORD ...]
 
 On the system's PostgreSQL with HypoPG as a role that may only SELECT, or with --embedded on the PostgreSQL 18 that the
-program brings, where candidates are built and rolled back. Every candidate and every advised index is really built. With
-words: only statements whose name or category holds one, and no bounds. Three to six minutes.
+program brings, where candidates are built and rolled back. Every candidate and every advised index is really built.
+With words: only statements whose name or category holds one, and no bounds. Three to six minutes.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def embedded_ground() -> Iterator[tuple[measuring.Connection, verdicts.Advise]]:
 def _together(
     owner: measuring.Connection, found: Sequence[Judged], advice: Sequence[Advice], tenants: Mapping[TenantKind, Tenant]
 ) -> dict[str, Any]:
-    """All indexes that the workload as a whole is advised, built at once: how many, and what the statements then take."""
+    """All indexes advised for the workload as a whole, built at once: how many, and what the statements then take."""
     definitions = list(dict.fromkeys(one.ddl for one in advice if one.ddl and one.verdict == "create_index"))
     total_ms = 0.0
     with measuring.built(owner, definitions):

@@ -51,6 +51,7 @@ class Board:
     _afterwards: list[Callable[[], None]] = field(default_factory=list)
     _seen: dict[str, Result] = field(default_factory=dict)
     _asked: dict[str, Query] = field(default_factory=dict)
+    _refreshed: set[str] = field(default_factory=set)
     _is_unavailable: bool = False
     _kept_in_place_of: DatabaseUnavailableError | None = None
 
@@ -86,7 +87,11 @@ class Board:
     def ask(self, queries: Mapping[str, Query], *, scope: Scope | None = None) -> None:
         """Start these queries side by side. What only an answer can tell to ask is asked after it."""
         self._asked |= queries
-        self._answers |= dict.fromkeys(queries, current().runner.run_all(queries, self._context(scope)))
+        again = {name: one for name, one in queries.items() if one.key in self._refreshed}
+        for part, refresh in ((again, False), ({name: queries[name] for name in queries if name not in again}, None)):
+            if part:
+                context = self._context(scope, refresh=refresh)
+                self._answers |= dict.fromkeys(part, current().runner.run_all(part, context))
 
     def look_up(self, readings: Mapping[str, Callable[[], Result]]) -> None:
         """What is no question of the catalog, such as the query log: read when its panel is drawn, and not recorded."""
@@ -108,12 +113,16 @@ class Board:
 
     def run(self, query: Query) -> Result:
         """One more question, outside the page's set."""
-        return self._or_kept(query, lambda: current().runner.run(query, self._context(None)))
+        context = self._context(None, refresh=False if query.key in self._refreshed else None)
+        return self._or_kept(query, lambda: current().runner.run(query, context))
 
     def _or_kept(self, query: Query, read: Callable[[], Result]) -> Result:
         """The answer; after Refresh, the one that the cache keeps rather than none while the database is away."""
         try:
-            return read()
+            result = read()
+            # What this run has read anew is not read once more.
+            self._refreshed.add(query.key)
+            return result
         except DatabaseUnavailableError as error:
             self._is_unavailable = True
             if not self._refresh:
@@ -201,14 +210,14 @@ class Board:
     def _are_questions(self, names: Sequence[str]) -> bool:
         return all(name in self._asked for name in names)
 
-    def _context(self, scope: Scope | None) -> Context:
+    def _context(self, scope: Scope | None, *, refresh: bool | None = None) -> Context:
         return Context(
             scope=scope if scope is not None else self.viewer.scope,
             role=self.viewer.role,
             page=self.page,
             run_id=self.visit.run_id,
             reader=self.reader,
-            refresh=self._refresh,
+            refresh=self._refresh if refresh is None else refresh,
         )
 
 

@@ -7,12 +7,14 @@ import sys
 import typer
 from rich.console import Console
 
+from dashboard.commands.advise import advise_command
 from dashboard.commands.demo import demo_app
 from dashboard.commands.digest import digest
 from dashboard.commands.load_events import load_events
 from dashboard.commands.migrate import migrate
 from dashboard.commands.refresh import refresh
 from dashboard.commands.run import run
+from dashboard.commands.slow import slow_command
 from queries.errors import UsageDashboardError
 
 app = typer.Typer(
@@ -26,6 +28,8 @@ app.command()(migrate)
 app.command()(refresh)
 app.command()(digest)
 app.command("load-events")(load_events)
+app.command("advise")(advise_command)
+app.command("slow")(slow_command)
 app.add_typer(demo_app, name="demo", help="The demo application's data.")
 
 

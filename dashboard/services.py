@@ -72,6 +72,7 @@ class Services:
                 last_first.callback(self.refresher.stop)
             last_first.callback(self.plan_keeper.stop)
             last_first.callback(self.runner.close)
+            last_first.callback(self.advisor.close)
             if self.index_changes is not None:
                 last_first.callback(self.index_changes.close)
 

@@ -356,7 +356,7 @@ class Runner:
                 rows=len(entry.frame),
                 slow=outcome == "miss" and self.monitor.is_slow(timings),
                 asked_by=context.asked_by,
-                plan_hash=self.monitor.plan_hash(statement, parameters_hash),
+                plan_hash=self.monitor.plan_hash(statement, parameters_hash) if outcome == "miss" else None,
             )
         )
 

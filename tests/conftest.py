@@ -17,11 +17,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import quote, urlsplit
 
 import hypothesis
@@ -30,6 +30,8 @@ import pytest
 import redis
 from psycopg import sql
 
+from benchmarks.truth.cluster import SecondServer
+from benchmarks.truth.cluster import second_server as started_second_server
 from queries.embedded import EmbeddedServer, databases, launch
 
 # Nothing here has to survive a power cut; plans must not depend on when autovacuum happens to come by.
@@ -229,6 +231,17 @@ def redis_server() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
+def second_server() -> Iterator[SecondServer]:
+    """The system's PostgreSQL with HypoPG, one per worker; its tests are of the xdist group "second"."""
+    with ExitStack() as running:
+        try:
+            found = running.enter_context(started_second_server())
+        except LookupError as missing:
+            _not_there(str(missing))
+        yield found
+
+
+@pytest.fixture(scope="session")
 def data_folder() -> Iterator[Path]:
     """A data folder that the first start of the real program fills, for the tests of one xdist group."""
     with tempfile.TemporaryDirectory(prefix="usage-dashboard-run-") as folder:
@@ -326,15 +339,19 @@ def _drop_databases_of(server: Server) -> None:
                 databases.drop_database(connection, name)
 
 
+def _not_there(reason: str) -> NoReturn:
+    """What a test drives is missing: skipped, or a failure under CI=true."""
+    if IS_CI:
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
 def _required(*programs: str) -> str:
     """Path of the first program that is installed; otherwise the test is skipped, or fails under CI=true."""
     for program in programs:
         if path := shutil.which(program):
             return path
-    reason = f"{programs[0]} is not installed (Debian: apt-get install {programs[0]})"
-    if IS_CI:
-        pytest.fail(reason)
-    pytest.skip(reason)
+    _not_there(f"{programs[0]} is not installed (Debian: apt-get install {programs[0]})")
 
 
 def _free_port() -> int:

@@ -31,7 +31,8 @@ PREFERRED_MAJOR = "15"
 PROGRAMS, EXTENSIONS = Path("/usr/lib/postgresql"), Path("/usr/share/postgresql")
 _START_S = 30.0
 
-# As the embedded server, but without parallel workers: two cores that do other things too make times with them a lottery.
+# As the embedded server, but without parallel workers: on two cores that do other things too, times with them are a
+# lottery.
 SETTINGS = {
     "listen_addresses": "",
     "fsync": "off",
@@ -99,12 +100,9 @@ def second_server() -> Iterator[SecondServer]:
     folder = Path(tempfile.mkdtemp(prefix="usage-dashboard-second-"))
     try:
         _initialise(folder, major)
-        process = subprocess.Popen(
-            _as_server_user(folder, [_program(major, "postgres"), "-D", str(folder / "data"), *_options(folder)]),
-            stdout=subprocess.DEVNULL,
-            stderr=(folder / "log").open("ab"),
-            cwd="/",
-        )
+        command = _as_server_user(folder, [_program(major, "postgres"), "-D", str(folder / "data"), *_options(folder)])
+        with (folder / "log").open("ab") as log:
+            process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log, cwd="/")
         try:
             server = SecondServer(folder, major)
             _wait_until_ready(server, process)

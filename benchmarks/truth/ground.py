@@ -24,8 +24,8 @@ CREATE TYPE "GenerationStatus" AS ENUM ('PENDING', 'PROCESSING', 'SUCCEEDED', 'F
 CREATE TYPE "GenerationType" AS ENUM ('TEXT_TO_IMAGE', 'IMAGE_TO_IMAGE', 'UPSCALE', 'INPAINT');
 CREATE TABLE "Organization" (id text PRIMARY KEY, name text NOT NULL, slug text NOT NULL UNIQUE,
     plan text NOT NULL, "createdAt" timestamp(3) NOT NULL);
-CREATE TABLE "User" (id text PRIMARY KEY, "organizationId" text NOT NULL, email text NOT NULL UNIQUE, name text NOT NULL,
-    "lastSeenAt" timestamp(3), "createdAt" timestamp(3) NOT NULL);
+CREATE TABLE "User" (id text PRIMARY KEY, "organizationId" text NOT NULL, email text NOT NULL UNIQUE,
+    name text NOT NULL, "lastSeenAt" timestamp(3), "createdAt" timestamp(3) NOT NULL);
 CREATE INDEX "User_organizationId_idx" ON "User" ("organizationId");
 CREATE TABLE "Generation" (id text PRIMARY KEY, "organizationId" text NOT NULL, "userId" text NOT NULL,
     type "GenerationType" NOT NULL, status "GenerationStatus" NOT NULL, model text NOT NULL, prompt text NOT NULL,
@@ -36,10 +36,11 @@ CREATE TABLE "Image" (id text PRIMARY KEY, "generationId" text NOT NULL, url tex
 CREATE TABLE "CreditTransaction" (id bigint PRIMARY KEY, "organizationId" text NOT NULL, "generationId" text,
     type text NOT NULL, amount numeric(12, 2) NOT NULL, "createdAt" timestamptz(3) NOT NULL);
 CREATE INDEX "CreditTransaction_organizationId_createdAt_idx" ON "CreditTransaction" ("organizationId", "createdAt");
-CREATE TABLE "Session" (id text PRIMARY KEY, "userId" text NOT NULL, token uuid NOT NULL, "expiresAt" timestamptz NOT NULL,
-    "revokedAt" timestamptz);
+CREATE TABLE "Session" (id text PRIMARY KEY, "userId" text NOT NULL, token uuid NOT NULL,
+    "expiresAt" timestamptz NOT NULL, "revokedAt" timestamptz);
 CREATE INDEX "Session_userId_expiresAt_idx" ON "Session" ("userId", "expiresAt");
-CREATE TABLE "AuditEvent" (at timestamptz NOT NULL, kind smallint NOT NULL, actor integer NOT NULL, value integer NOT NULL);
+CREATE TABLE "AuditEvent" (at timestamptz NOT NULL, kind smallint NOT NULL, actor integer NOT NULL,
+    value integer NOT NULL);
 CREATE TABLE "ApiKey" (id integer PRIMARY KEY, "organizationId" text NOT NULL, hash text NOT NULL);
 """
 
@@ -48,17 +49,20 @@ _ROWS = """
 SELECT setseed(0.42);
 SET max_parallel_workers_per_gather = 0;
 CREATE FUNCTION pg_temp.tenant(x float8, y float8) RETURNS text LANGUAGE sql AS $$
-    SELECT 'org_' || lpad((CASE WHEN x < 0.3 THEN 1 ELSE 2 + floor(399 * (1 - power(1 - y, 0.25))) END)::text, 4, '0') $$;
+    SELECT 'org_' || lpad((CASE WHEN x < 0.3 THEN 1 ELSE 2 + floor(399 * (1 - power(1 - y, 0.25))) END)::text, 4, '0')
+$$;
 INSERT INTO "Organization" SELECT 'org_' || lpad(n::text, 4, '0'), 'Organization ' || n, 'org-' || n,
     (ARRAY['FREE', 'PRO', 'TEAM'])[1 + n % 3], timestamp '2025-01-01' + n * interval '3 hours'
     FROM generate_series(1, 2000) AS n;
 INSERT INTO "User" SELECT 'user_' || lpad(n::text, 6, '0'), pg_temp.tenant(random(), random()),
-    'User.' || n || '@Example.com', (ARRAY['Ada','Bo','Chen','Dana','Eve','Farid','Grace','Hanna','Ines','Jun'])[1 + n % 10]
+    'User.' || n || '@Example.com',
+    (ARRAY['Ada','Bo','Chen','Dana','Eve','Farid','Grace','Hanna','Ines','Jun'])[1 + n % 10]
     || ' ' || substr(md5(n::text), 1, 8),
     CASE WHEN n % 5 > 0 THEN timestamp '2026-01-01' + random() * interval '100 days' END,
     timestamp '2025-06-01' + n * interval '5 minutes' FROM generate_series(1, 40000) AS n;
 CREATE TEMP TABLE member AS SELECT "organizationId" AS org, id, row_number() OVER tenant AS place,
-    count(*) OVER (PARTITION BY "organizationId") AS places FROM "User" WINDOW tenant AS (PARTITION BY "organizationId" ORDER BY id);
+    count(*) OVER (PARTITION BY "organizationId") AS places FROM "User"
+    WINDOW tenant AS (PARTITION BY "organizationId" ORDER BY id);
 CREATE TEMP TABLE drawn AS SELECT n, pg_temp.tenant(random(), random()) AS org, random() AS a, random() AS b,
     random() AS c, random() AS d FROM generate_series(1, 400000) AS n;
 ANALYZE member, drawn;
@@ -83,13 +87,15 @@ INSERT INTO "CreditTransaction" SELECT n, pg_temp.tenant(random(), random()),
     CASE WHEN n % 10 > 0 THEN 'gen_' || lpad((n * 1.6)::int::text, 8, '0') END,
     CASE WHEN n % 10 > 0 THEN 'CHARGE' WHEN n % 100 > 0 THEN 'PURCHASE' ELSE 'REFUND' END, -1 - n % 12,
     timestamptz '2026-01-01 00:00+00' + n * interval '34.56 seconds' FROM generate_series(1, 250000) AS n;
-INSERT INTO "Session" SELECT 'ses_' || lpad(n::text, 8, '0'), 'user_' || lpad((1 + floor(random() * 40000))::int::text, 6, '0'),
-    md5(n::text)::uuid, timestamptz '2026-01-01 00:00+00' + random() * interval '130 days',
+INSERT INTO "Session" SELECT 'ses_' || lpad(n::text, 8, '0'),
+    'user_' || lpad((1 + floor(random() * 40000))::int::text, 6, '0'), md5(n::text)::uuid,
+    timestamptz '2026-01-01 00:00+00' + random() * interval '130 days',
     CASE WHEN n % 200 = 0 THEN timestamptz '2026-01-01 00:00+00' + random() * interval '100 days' END
     FROM generate_series(1, 150000) AS n;
 INSERT INTO "AuditEvent" SELECT timestamptz '2026-01-01 00:00+00' + n * interval '8.64 seconds', n % 7,
     floor(random() * 40000)::int, floor(random() * 1000)::int FROM generate_series(1, 1000000) AS n;
-INSERT INTO "ApiKey" SELECT n, 'org_' || lpad((1 + n % 400)::text, 4, '0'), md5(n::text) FROM generate_series(1, 3000) AS n;
+INSERT INTO "ApiKey" SELECT n, 'org_' || lpad((1 + n % 400)::text, 4, '0'), md5(n::text)
+    FROM generate_series(1, 3000) AS n;
 DROP TABLE drawn, member;
 RESET max_parallel_workers_per_gather;
 """
@@ -120,9 +126,14 @@ class Tenant:
     user_id: str
 
 
+def make_tables(connection: psycopg.Connection[Any]) -> None:
+    """The tables without rows."""
+    connection.execute(_TABLES)
+
+
 def fill(connection: psycopg.Connection[Any]) -> None:
     """Make the tables and their rows as their owner, vacuumed and analysed. The connection commits by itself."""
-    connection.execute(_TABLES)
+    make_tables(connection)
     connection.execute(_ROWS)
     for _ in range(_VACUUMS_MOST):
         connection.execute("VACUUM (ANALYZE)")

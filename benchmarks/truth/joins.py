@@ -31,7 +31,8 @@ CASES = (
     Case(
         "wide images of a user",
         "join",
-        'SELECT count(*) FROM "User" u JOIN "Generation" g ON g."userId" = u.id JOIN "Image" i ON i."generationId" = g.id'
+        'SELECT count(*) FROM "User" u JOIN "Generation" g ON g."userId" = u.id'
+        ' JOIN "Image" i ON i."generationId" = g.id'
         " WHERE u.email = $1 AND i.height > 1024",
         always("User.777@Example.com"),
         (
@@ -80,7 +81,8 @@ CASES = (
     Case(
         "a day's charges with their models",
         "join",
-        'WITH charged AS (SELECT "generationId", amount FROM "CreditTransaction" WHERE "createdAt" >= $1 AND "createdAt" < $2'
+        'WITH charged AS (SELECT "generationId", amount FROM "CreditTransaction"'
+        ' WHERE "createdAt" >= $1 AND "createdAt" < $2'
         " AND type = 'CHARGE') SELECT g.model, sum(charged.amount) FROM charged JOIN \"Generation\" g"
         ' ON g.id = charged."generationId" GROUP BY g.model',
         always("2026-03-01 00:00+00", "2026-03-01 06:00+00"),

@@ -117,7 +117,8 @@ CASES = (
     Case(
         "under way, of a tenant",
         "IN list",
-        'SELECT id, "createdAt" FROM "Generation" WHERE "organizationId" = $1 AND status IN (\'PENDING\', \'PROCESSING\')',
+        'SELECT id, "createdAt" FROM "Generation"'
+        " WHERE \"organizationId\" = $1 AND status IN ('PENDING', 'PROCESSING')",
         of_tenant(),
         one_of(
             '"Generation" ("organizationId", status)',
@@ -193,7 +194,8 @@ CASES = (
     Case(
         "one user or another",
         "OR",
-        'SELECT id, status FROM "Generation" WHERE ("userId" = $1 OR "userId" = \'user_004242\') AND status = \'FAILED\'',
+        'SELECT id, status FROM "Generation"'
+        " WHERE (\"userId\" = $1 OR \"userId\" = 'user_004242') AND status = 'FAILED'",
         of_user(),
         one_of('"Generation" ("userId", status)', '"Generation" ("userId")', '"Generation" (status)'),
     ),

@@ -24,6 +24,8 @@ RUNS = 5
 # Longer statements vary less, and are run less often.
 LONG_MS, LONG_RUNS = 40.0, 3
 
+_INDEXES = "SELECT indexrelid, pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid >= 16384"
+
 
 def raw(connection: Connection) -> psycopg.RawCursor[Any]:
     """A cursor that takes `$1`; values are bound, so that the plan is theirs."""
@@ -31,13 +33,16 @@ def raw(connection: Connection) -> psycopg.RawCursor[Any]:
 
 
 @contextmanager
-def built(connection: Connection, definitions: Sequence[str]) -> Iterator[None]:
-    """These indexes (each as after CREATE INDEX ON, or a whole statement of its own) for as long as the block lasts."""
+def built(connection: Connection, definitions: Sequence[str]) -> Iterator[frozenset[str]]:
+    """These indexes (each as after CREATE INDEX ON, or a whole statement of its own) for as long as the block lasts;
+    yields what PostgreSQL says they are, but for their names."""
     with connection.transaction(force_rollback=True), raw(connection) as cursor:
+        before = set(cursor.execute(_INDEXES).fetchall())
         for definition in definitions:
             whole = definition.lstrip().upper().startswith(("CREATE", "DROP", "ANALYZE"))
             cursor.execute(definition.replace(" CONCURRENTLY", "") if whole else f"CREATE INDEX ON {definition}")
-        yield
+        made = set(cursor.execute(_INDEXES).fetchall()) - before
+        yield frozenset(text.partition(" ON ")[2] for _, text in made)
 
 
 def explained(connection: Connection, sql: str, values: Values, options: str = "") -> dict[str, Any]:

@@ -48,7 +48,8 @@ CASES = (
     Case(
         "users of a tenant's month",
         "INCLUDE",
-        'SELECT "userId", count(*) FROM "Generation" WHERE "organizationId" = $1 AND "createdAt" >= $2 GROUP BY "userId"',
+        'SELECT "userId", count(*) FROM "Generation" WHERE "organizationId" = $1 AND "createdAt" >= $2'
+        ' GROUP BY "userId"',
         of_tenant(END - timedelta(days=30)),
         one_of('"Generation" ("organizationId", "createdAt") INCLUDE ("userId")', BY_TENANT_AND_TIME),
     ),

@@ -22,21 +22,24 @@ _INK = ("#14181D", "#E4E8EC")
 _ON_STRONG = "#FFFFFF"
 _LEVEL_PX, _LEAST_PX = 34, 220
 _LABEL = 60
-# What is narrower than this of the whole is not seen.
-_SEEN_SHARE = 0.002
+# Rows of nodes that are narrower than this of the whole are left out.
+_SEEN_SHARE = 0.02
 LEVEL_WORDS: dict[Level, str] = {"none": "", "some": "over 10 %", "much": "over 40 %", "most": "over 90 %"}
 
 
 def icicle(tree: PlanTree, *, is_dark: bool = False) -> go.Figure:
     """The first node on top. By the time where it was measured, else by the planner's cost."""
     parts = own_parts(tree)
+    below = tree.shares_with_below()
+    depth = max(one.depth for one in tree.nodes if below[one.number - 1] >= _SEEN_SHARE or not one.depth) + 1
     levels = [level(one.share) for one in tree.nodes]
     figure = go.Figure()
     figure.add_icicle(
         ids=[str(one.number) for one in tree.nodes],
         parents=[str(one.parent) if one.parent else "" for one in tree.nodes],
-        labels=[_label(one.title) for one in tree.nodes],
+        labels=[_named(one) for one in tree.nodes],
         values=parts,
+        maxdepth=depth,
         branchvalues="remainder",
         sort=False,
         tiling={"orientation": "v", "pad": 1},
@@ -48,8 +51,6 @@ def icicle(tree: PlanTree, *, is_dark: bool = False) -> go.Figure:
         customdata=[_hover(one, tree) for one in tree.nodes],
         hovertemplate="%{customdata}<extra></extra>",
     )
-    below = tree.shares_with_below()
-    depth = max(one.depth for one in tree.nodes if below[one.number - 1] >= _SEEN_SHARE or not one.depth) + 1
     figure.update_layout(
         template="none",
         height=max(_LEAST_PX, _LEVEL_PX * depth + 12),
@@ -65,6 +66,11 @@ def own_parts(tree: PlanTree) -> list[float]:
     """Milliseconds or cost of each node itself; where there is none at all, the same for all."""
     parts = [one.own_cost if one.own_ms is None else one.own_ms for one in tree.nodes]
     return parts if any(parts) else [1.0] * len(parts)
+
+
+def _named(node: Node) -> str:
+    share = "" if level(node.share) == "none" else f" · {words.percent(node.share)}"
+    return f"{_label(node.title)}{share}"
 
 
 def _label(text: object) -> str:

@@ -175,7 +175,7 @@ def _links(one: Advice, advised: Advised, *, width: str = "stretch") -> None:
         for name in one.statements[:_NAMES_SHOWN]:
             origin = advised.workload.origins.get(name)
             if origin is not None and origin.is_ours:
-                places.link("performance", words.plain(name), {"query": origin.query})
+                places.link("performance", words.plain(name), {"question": origin.query})
             elif origin is not None:
                 with st.popover(words.plain(name), type="tertiary"):
                     st.caption(f"{origin.calls:,} calls, {words.small_ms(origin.mean_ms)} on average")

@@ -104,7 +104,8 @@ def _entry(shown: Indexes, one: Change, *, is_newest: bool, key: str) -> None:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.subheader(words.plain(f"{did} {one.index_name}"), anchor=False, width="content")
             _outcome(one)
-        st.caption(words.plain(f"{words.moment(one.changed_at, shown.board.zone)}, by {one.changed_by}."))
+        gone = " It is not there any more." if one.action == "create" and _fact(shown, one) is None else ""
+        st.caption(words.plain(f"{words.moment(one.changed_at, shown.board.zone)}, by {one.changed_by}.{gone}"))
         if one.measured:
             st.markdown(_table_of(one.measured))
         st.markdown(words.plain(verdict(one.action, one.measured)))

@@ -12,7 +12,7 @@ from dashboard import address
 from queries.performance.advising import Asked
 from queries.performance.workload import Source
 
-ASKED, STATEMENTS, TABLE, QUERY = "asked", "statements", "table", "query"
+ASKED, SOURCE, TABLE, QUERY = "asked", "source", "table", "question"
 HOURS = {"Last hour": 1, "Last 24 hours": 24, "Last 7 days": 168}
 _DEFAULT_HOURS = "Last 24 hours"
 OURS, ALL = "The dashboard's", "The application's too"
@@ -36,7 +36,7 @@ def chosen(bar: Any, tables: Sequence[str]) -> Chosen:
     wrong = address.complaints(
         {
             ASKED: address.one_of("time", list(HOURS), f"the {_DEFAULT_HOURS.lower()} are shown"),
-            STATEMENTS: address.one_of("choice of statements", list(SOURCES), "the dashboard's are shown"),
+            SOURCE: address.one_of("choice of statements", list(SOURCES), "the dashboard's are shown"),
             TABLE: address.one_of("table", [EVERY_TABLE, *tables], "all tables are shown"),
         }
     )
@@ -53,7 +53,7 @@ def chosen(bar: Any, tables: Sequence[str]) -> Chosen:
             list(SOURCES),
             width=190,
             help="The application's own come from pg_stat_statements, where the server has it.",
-            **_bound(STATEMENTS),
+            **_bound(SOURCE),
         )
         table = st.selectbox("Table", [EVERY_TABLE, *tables], width=190, **_bound(TABLE))
     address.show(wrong)

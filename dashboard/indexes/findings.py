@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from dashboard import words
+from dashboard import places, words
 from dashboard.indexes import Indexes, applying, panel
 from dashboard.indexes.advice import SEVERITY_COLOURS
 from dashboard.services import current
@@ -79,11 +79,22 @@ def _entry(shown: Indexes, one: Finding, *, key: str) -> None:
             st.badge(one.severity, color=SEVERITY_COLOURS[one.severity])  # type: ignore[arg-type]  # a colour's name
         st.markdown(words.plain(one.sentence))
         st.markdown(words.plain(one.fix))
+        lookup = _lookup(one)
+        touching = _touching(shown, one, lookup)
+        if lookup is not None and touching:
+            _searched_by(touching)
         applying.statements(one.ddl, one.prisma)
         if one.ddl:
-            lookup = _lookup(one)
-            applying.offer(shown, one.ddl, origins=_touching(shown, one, lookup), lookup=lookup, key=key)
+            applying.offer(shown, one.ddl, origins=touching, lookup=lookup, key=key)
         st.caption(words.plain(f"Source: {one.source}."))
+
+
+def _searched_by(touching: Sequence[Origin]) -> None:
+    """The questions that search by the columns, each with the way to its figures."""
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        st.caption("Searched by in", width="content")
+        for query in dict.fromkeys(one.query for one in touching):
+            places.link("performance", words.plain(query), {"question": query})
 
 
 def _notes(notes: Sequence[Finding], title: str) -> None:

@@ -181,7 +181,7 @@ def _custom(zone: str) -> tuple[datetime | None, datetime | None]:
     """Two times of the zone; at first those of the last 24 hours."""
     now = utc_now().astimezone(zone_info(zone)).replace(tzinfo=None, second=0, microsecond=0)
     for name, at in ((SINCE, now - timedelta(days=1)), (UNTIL, now + timedelta(minutes=1))):
-        if name not in st.session_state and name not in st.query_params:
+        if name not in st.session_state and not _is_time(st.query_params.get(name, "")):
             st.session_state[name] = at
     return _time("From", SINCE, zone, now), _time("To", UNTIL, zone, now)
 
@@ -242,19 +242,24 @@ def _checks(pages: Sequence[str], questions: Sequence[str]) -> dict[str, address
 def _zone_check(asked: Sequence[str]) -> str:
     try:
         zone_info(asked[-1])
-    except PeriodError as error:
-        return f"{error.message[:1].upper()}{error.message[1:]}."
+    except PeriodError:
+        return f"The link's time zone is not known; {current().settings.reporting_zone} is shown."
     return ""
 
 
 def _time_check(asked: Sequence[str]) -> str:
+    is_time = _is_time(asked[-1])
+    return "" if is_time else "The link's time is not one such as 2026-05-07T14:00; the last 24 hours are proposed."
+
+
+def _is_time(text: str) -> bool:
     for form in _TIME_FORMS:
         try:
-            datetime.strptime(asked[-1], form)  # noqa: DTZ007 - the zone is another parameter of the link
+            datetime.strptime(text, form)  # noqa: DTZ007 - the zone is another parameter of the link
         except ValueError:
             continue
-        return ""
-    return "The link's time is not one such as 2026-05-07T14:00; another is shown."
+        return True
+    return False
 
 
 def _run_check(asked: Sequence[str]) -> str:

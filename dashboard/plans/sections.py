@@ -18,7 +18,7 @@ from dashboard.plans.compare import compared
 from dashboard.plans.subject import Shown, Subject, ask, of_kept, shown_plan, subject_of, window_of
 from dashboard.services import current
 from dashboard.tables import cells
-from queries.errors import UsageDashboardError
+from queries.errors import ArgumentError, NotFoundError, UsageDashboardError
 from queries.performance import plan_history
 from queries.performance.plan_keeping import KeptPlan
 from queries.performance.plan_tree import PlanTree
@@ -134,6 +134,9 @@ def _bar(subject: Subject) -> None:
 def _asked(subject: Subject, *, analyze: bool) -> None:
     try:
         plan = ask(subject, analyze=analyze)
+    except (ArgumentError, NotFoundError) as error:
+        st.info(words.plain(words.sentence(error.message)), icon=":material/visibility_off:")
+        return
     except UsageDashboardError as error:
         panels.failure(error, key="plan-now")
         return

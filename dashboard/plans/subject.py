@@ -83,8 +83,20 @@ def subject_of(chosen: Chosen) -> Subject:
 
 
 def _question(monitor: Monitor, chosen: Chosen, call: Call | None) -> Query | None:
-    parameters_hash = chosen.call or (call.parameters_hash if call is not None else None)
-    return None if parameters_hash is None else monitor.questions.of(parameters_hash)
+    """The true question of the call; where the URL names none and the newest call was another process's, the newest
+    one of this process."""
+    if chosen.call is not None:
+        return monitor.questions.of(chosen.call)
+    if call is None:
+        return None
+    return monitor.questions.of(call.parameters_hash) or _same_statement(monitor, chosen.statement)
+
+
+def _same_statement(monitor: Monitor, fingerprint: str) -> Query | None:
+    for one in reversed(monitor.recent()):
+        if one.fingerprint == fingerprint and (found := monitor.questions.of(one.parameters_hash)) is not None:
+            return found
+    return None
 
 
 def ask(subject: Subject, *, analyze: bool) -> Plan:

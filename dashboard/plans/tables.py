@@ -76,7 +76,7 @@ def nodes(tree: PlanTree, chosen: Sequence[Node], *, key: str) -> None:
         _coloured(frame, "share", [_BEHIND[level(one.share)] for one in chosen]),
         key=key,
         columns={
-            "share": config.TextColumn(f"Share of {unit}", width=112, pinned=True, help=_share_help(unit)),
+            "share": config.TextColumn(f"Share of {unit}", width=124, help=_share_help(unit)),
             "node": config.TextColumn("Node", width=430, help="The first is run last; # is its number."),
             "own": config.TextColumn(f"Own {unit}", alignment="right", width=86, help=_own_help(unit)),
             "rows": number("Rows", 82, "Rows that came, of all loops."),

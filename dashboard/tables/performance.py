@@ -182,14 +182,14 @@ def _ms(value: Any) -> float | None:
 def _config() -> dict[str, Any]:
     config = st.column_config
 
-    def ms(name: str, help_text: str, width: int = 74) -> Any:
+    def ms(name: str, help_text: str, width: int = 68) -> Any:
         return config.NumberColumn(f"{name} (ms)", format="localized", width=width, help=help_text)
 
-    def count(name: str, help_text: str, width: int = 58) -> Any:
+    def count(name: str, help_text: str, width: int = 50) -> Any:
         return config.NumberColumn(name, format="localized", width=width, help=help_text)
 
     return {
-        "name": config.TextColumn("Question", pinned=True, width=200),
+        "name": config.TextColumn("Question", pinned=True, width=180),
         "whose": config.TextColumn("Whose", width=84, help="Asked by this dashboard, or by the application itself."),
         "slower": config.TextColumn("Against baseline", width=130, help="p95 now against the p95 of the baseline."),
         "calls": count("Calls", "Answered questions, from wherever the answer came."),
@@ -202,9 +202,9 @@ def _config() -> dict[str, Any]:
         "p95": ms("p95", "Database time with fetching, of misses."),
         "p99": ms("p99", "Database time with fetching, of misses."),
         "mean": ms("Mean", "Of all calls since the server counts; it keeps no percentiles.", 84),
-        "total": ms("Total", "Database time of all of them together.", 90),
-        "trend": config.BarChartColumn("p95 over time", y_min=0, width=110, help="By 24ths of the time."),
-        "rows": count("Rows", "Rows that the database returned.", 74),
+        "total": ms("Total", "Database time of all of them together.", 80),
+        "trend": config.BarChartColumn("p95 over time", y_min=0, width=92, help="By 24ths of the time."),
+        "rows": count("Rows", "Rows that the database returned.", 62),
         "slowest": config.TextColumn("Slowest", alignment="right", width=76, help="Click the row for its parameters."),
         "temp": config.NumberColumn("Temporary files", format="bytes", width=110, help="Written and read on disk."),
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -16,7 +16,8 @@ import sqlalchemy as sa
 
 from queries.database import Database
 from queries.errors import UsageDashboardError, translated
-from queries.performance.advice import Advice, advise
+from queries.performance.advice import SEVERITIES, Advice, Statement, advise
+from queries.performance.findings import counted
 from queries.performance.monitor import Monitor, utc_now
 from queries.performance.recorded import Window, source_of
 from queries.performance.workload import Source, Workload, logged
@@ -25,6 +26,8 @@ from queries.tables import OUR_SCHEMA
 log = logging.getLogger(__name__)
 
 KEPT_S = 300.0
+# For which statements indexes are built and rolled back, where that is possible: each try reads the whole table.
+COSTLY_MS, MOST_TRIED = 10.0, 6
 # Advice for so many choices of window and source is remembered; there are no more to choose.
 _CHOICES = 16
 _OPTIONS = "-c usage_dashboard.tenants=all -c TimeZone=UTC -c statement_timeout=20000 -c lock_timeout=2000"
@@ -69,6 +72,8 @@ class Advisor:
         self._standing: dict[Asked, Standing] = {}
         self._lock = threading.Lock()
         self._one_at_a_time = threading.Lock()
+        self._trying: psycopg.Connection[Any] | None = None
+        self._closing = threading.Event()
 
     @property
     def builds(self) -> bool:
@@ -102,8 +107,10 @@ class Advisor:
             log.warning("index advice failed: %s (reference %s)", error.message, error.reference)
         except Exception as error:  # the page must hear of it, whatever it is
             standing.error = translated(error)
-            log.exception("index advice failed, reference %s", standing.error.reference)
+            if not self._closing.is_set():
+                log.exception("index advice failed, reference %s", standing.error.reference)
         finally:
+            self._trying = None
             standing.computed_at, standing.is_computing = time.monotonic(), False
 
     def _advised(self, asked: Asked, standing: Standing) -> Advised:
@@ -116,9 +123,21 @@ class Advisor:
         if workload.statements:
             with ExitStack() as open_ones:
                 connection = open_ones.enter_context(self._planning())
-                build_on = open_ones.enter_context(self._building()) if self._connect is not None else None
-                found = advise(connection, workload.statements, build_on=build_on)
+                costly, others = _split(workload.statements) if self._connect is not None else ([], workload.statements)
+                found = advise(connection, others) if others else []
+                if costly:
+                    standing.step = f"Trying indexes for the {counted(len(costly), 'statement')} that cost the most"
+                    self._trying = open_ones.enter_context(self._building())
+                    found += advise(connection, costly, build_on=self._trying)
+        found.sort(key=lambda one: (one.verdict == "none", SEVERITIES.index(one.severity)))
         return Advised(found, workload, now, time.monotonic() - began)
+
+    def close(self) -> None:
+        """End what runs; the process can end without waiting for an index to be tried."""
+        self._closing.set()
+        trying = self._trying
+        if trying is not None and not trying.closed:
+            trying.cancel_safe(timeout=1.0)
 
     def _planning(self) -> psycopg.Connection[Any]:
         """A read-only connection of its own that sees all tenants; not through a pooler where there is another way."""
@@ -135,6 +154,14 @@ class Advisor:
         _lend_walls(self._database, connection.info.user)
         connection.execute("SELECT set_config('usage_dashboard.tenants', 'all', false)")
         return connection
+
+
+def _split(statements: Sequence[Statement]) -> tuple[list[Statement], list[Statement]]:
+    """Those that cost the most, for which indexes are really built, and the others, about which the planner is asked
+    what it knows: building for a statement of two milliseconds would cost more than it could ever save."""
+    by_cost = sorted(statements, key=lambda one: (-one.calls_per_day * (one.mean_ms or 0.0), one.name))
+    costly = [one for one in by_cost if (one.mean_ms or 0.0) >= COSTLY_MS][:MOST_TRIED]
+    return costly, [one for one in statements if one not in costly]
 
 
 def _lend_walls(database: Database, role: str) -> None:

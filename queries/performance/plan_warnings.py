@@ -38,6 +38,7 @@ MIN_ROWS = 1_000
 WHOLE_TABLE_ROWS = 100_000
 HEAP_FETCH_SHARE = 0.1
 JIT_SHARE, JIT_MS = 0.1, 10.0
+_OF_JOIN = "join on a column that can be looked up, so that pairs are not tried one by one"
 _WORK_MEM = "give this statement more work_mem, or sort and group fewer or narrower rows"
 
 
@@ -82,14 +83,14 @@ def _estimate(node: Node, tree: PlanTree) -> Iterator[PlanWarning]:
     if abs(off) < OFF_TIMES[0] or (off < 0 and node.is_cut_short):
         return
     actual = node.actual_rows or 0.0
-    if abs(actual - node.estimated_rows) < MIN_ROWS / 10:
+    if abs(actual - node.estimated_rows) < MIN_ROWS:
         return
     # Said where the error begins: what stands above inherits it.
     for child in tree.nodes:
         if child.parent == node.number and abs(times_off(child)) >= OFF_TIMES[0] and times_off(child) * off > 0:
             return
     severity: Severity = "high" if abs(off) >= OFF_TIMES[2] else "medium" if abs(off) >= OFF_TIMES[1] else "low"
-    what = f"ANALYZE {node.relation}" if node.relation else "ANALYZE the tables below"
+    what = f"ANALYZE on {node.relation}" if node.relation else "ANALYZE on the tables below it"
     yield PlanWarning(
         "estimate",
         node.number,
@@ -107,11 +108,7 @@ def _filter(node: Node, _tree: PlanTree) -> Iterator[PlanWarning]:
         if removed < MIN_ROWS or removed <= REMOVED_SHARE * (removed + kept):
             continue
         share = removed / (removed + kept)
-        advice = (
-            f"an index on {node.relation or 'the table'} whose first columns are those of the filter"
-            if "Join" not in key
-            else "join on a column that can be looked up, so that pairs are not tried one by one"
-        )
+        advice = _OF_JOIN if "Join" in key else _of_index(node)
         yield PlanWarning(
             "filter",
             node.number,
@@ -119,6 +116,15 @@ def _filter(node: Node, _tree: PlanTree) -> Iterator[PlanWarning]:
             f"{what} removed {removed:,.0f} of {removed + kept:,.0f} rows ({_percent(share)}) after they were read",
             advice,
         )
+
+
+def _of_index(node: Node) -> str:
+    if node.printed.get("Node Type") == "Subquery Scan":
+        return (
+            "no index serves a filter that stands outside its view or subquery: narrow what is read inside it, by time"
+            " or tenant"
+        )
+    return f"an index on {node.relation or 'the table'} whose first columns are those of the filter"
 
 
 def _recheck(node: Node, _tree: PlanTree) -> Iterator[PlanWarning]:

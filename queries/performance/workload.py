@@ -91,7 +91,8 @@ def logged(database: Database, monitor: Monitor, window: Window, source: Source 
         for statement, origin in theirs:
             statements.append(statement)
             origins[statement.name] = origin
-    return Workload(statements, origins, tuple(sorted(unknown)), state)
+    known = {one.query for one in origins.values()}
+    return Workload(statements, origins, tuple(sorted(set(unknown) - known)), state)
 
 
 def as_sent(database: Database, question: Query) -> tuple[str, dict[str, Any]]:

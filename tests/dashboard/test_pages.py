@@ -284,7 +284,7 @@ def test_the_plan_of_a_panels_query_is_a_click_away(open_app, role):
     app = open_app(role=role)
     button(app, "Show the plan").click().run()
     assert not app.exception
-    assert any("cost=" in one.value for one in app.code)
+    assert any("own part of cost" in one.value and "Limit" in one.value for one in app.code)
 
 
 @pytest.mark.parametrize("role", ["account_manager", "finance"])

@@ -14,9 +14,12 @@ from streamlit.testing.v1 import AppTest
 from dashboard import filters, services, viewer
 from dashboard.performance.choices import BOTH, RANKS, THEIRS, WINDOWS
 from dashboard.services import Services
+from queries.catalog import tenants
 from queries.performance.monitor import Execution, utc_now
 from queries.performance.repeats import repeats
 from queries.query import Timings
+from queries.runner import Context
+from queries.scope import Scope
 from queries.settings import Settings
 from tests.dashboard.conftest import DEMO_NOW, ROOT, SECONDS, said_by
 from tests.queries.performance.executions import write_log
@@ -63,7 +66,8 @@ def said(app: AppTest) -> str:
 def some(count: int = 3, **changes: Any) -> list[Execution]:
     """Executions of the last minutes, one a minute."""
     now = utc_now()
-    one = replace(execution(), timings=Timings(wait_ms=2, database_ms=100, fetch_ms=20, frame_ms=1), **changes)
+    timings = Timings(wait_ms=2, database_ms=100, fetch_ms=20, frame_ms=1)
+    one = replace(execution(), **{"run_id": "", "timings": timings, **changes})
     return [replace(one, at=now - timedelta(minutes=1 + place)) for place in range(count)]
 
 
@@ -179,7 +183,7 @@ def test_a_time_of_its_own_in_a_zone(make: Make) -> None:
     ("parameters", "words"),
     [
         ({"window": "Moon"}, "time “Moon” is not known; the last 24 hours are shown."),
-        ({"zone": "Moon/Base"}, "Moon/Base"),
+        ({"zone": "Moon/Base"}, "The link's time zone is not known; UTC is shown."),
         ({"window": "From, to", "since": "yesterday"}, "The link's time is not one such as 2026-05-07T14:00"),
         ({"on": "<b>x</b>"}, "is not known; all pages are shown."),
         ({"question": "' OR 1=1 --"}, "is not known; all questions are shown."),
@@ -194,7 +198,7 @@ def test_a_time_of_its_own_in_a_zone(make: Make) -> None:
     ],
 )
 def test_what_the_address_cannot_have_is_said(make: Make, parameters: dict[str, str], words: str) -> None:
-    write_log(make(), some(3, slow=True))
+    write_log(make(), some(3, slow=True, run_id="r"))
     app = opened(**parameters)
     assert words in said(app)
     assert not app.error
@@ -242,7 +246,7 @@ def test_a_baseline_is_saved_compared_with_and_removed(make: Make) -> None:
     next(one for one in app.text_input if one.label == "Release").set_value("1.2").run()
     next(one for one in app.button if one.label == "Save as baseline").click().run()
     assert "Saved 1 question as 1.2." in said(app)
-    assert app.query_params["baseline"] == ["1.2"] or app.query_params["baseline"] == "1.2"
+    assert app.query_params["baseline"] in ("1.2", ["1.2"])
     assert "No question's p95 is over 1.5 times that of the baseline" in said(app)
     write_log(held, [replace(one, timings=Timings(database_ms=300)) for one in some(20)])
     app = opened(baseline="1.2", rank="Slower than before")
@@ -302,33 +306,15 @@ def test_n_plus_one_and_a_duplicate_planted_in_a_page_are_found_with_page_and_li
     planted.write_text(source)
     run = AppTest.from_file(str(planted), default_timeout=SECONDS).run()
     assert not run.exception, run.exception
-    lines = {
-        kind: place
-        for place, line in enumerate(source.splitlines(), 1)
-        for kind in ("N+1", "duplicate")
-        if f"# {kind}" in line
-    }
+    lines = {line.partition("# ")[2]: place for place, line in enumerate(source.splitlines(), 1)}
     app = opened()
-    found = table(app, "kind")[["kind", "query", "page", "line", "executions", "distinct"]].to_dict("records")
+    found = table(app, "kind")
     where = f"{tmp_path.name}/planted.py"
-    assert found == [
-        {
-            "kind": "N+1",
-            "query": "usage.totals",
-            "page": "tenants",
-            "line": f"{where}:{lines['N+1']}",
-            "executions": 6,
-            "distinct": 6,
-        },
-        {
-            "kind": "Duplicate",
-            "query": "tenants.plans",
-            "page": "tenants",
-            "line": f"{where}:{lines['duplicate']}",
-            "executions": 2,
-            "distinct": 1,
-        },
+    assert list(zip(found["kind"], found["query"], found["page"], found["line"], strict=True)) == [
+        ("N+1", "usage.totals", "tenants", f"{where}:{lines['N+1']}"),
+        ("Duplicate", "tenants.plans", "tenants", f"{where}:{lines['duplicate']}"),
     ]
+    assert list(zip(found["executions"], found["distinct"], strict=True)) == [(6, 6), (2, 1)]
     assert f"(page tenants, {where}:{lines['N+1']})" in said(app)
     assert held.monitor.questions.newest("usage.totals") is not None
 
@@ -353,9 +339,7 @@ def repeated(executions: Sequence[Execution]) -> list[str]:
 def test_healthy_pages_repeat_nothing_also_past_the_cache(make: Make, page: str, parameters: dict[str, str]) -> None:
     held = make(direct_url=None)
     if page == "tenant":
-        opened("tenants", role="admin")
-        chosen = next(iter(held.monitor.questions.newest("tenants.portfolio").scope.ordered_ids), "") or tenant_id(held)
-        parameters = {**parameters, "tenant": chosen}
+        parameters = {**parameters, "tenant": tenant_id(held)}
     app = opened(page, role="admin", **parameters)
     assert not app.exception
     refresh = [one for one in app.button if one.label == "Refresh"]
@@ -368,10 +352,6 @@ def test_healthy_pages_repeat_nothing_also_past_the_cache(make: Make, page: str,
 
 
 def tenant_id(held: Services) -> str:
-    from queries.catalog import tenants
-    from queries.runner import Context
-    from queries.scope import Scope
-
     asked = tenants.tenant_choices(Scope.all_tenants(), search="", limit=1)
     return str(held.runner.run(asked, Context(Scope.all_tenants())).frame["tenant_id"].iloc[0])
 
@@ -381,10 +361,8 @@ def test_the_badge_of_a_panel_leads_here_for_those_who_may(make: Make, role: vie
     make(direct_url=None)
     app = opened("burn", role=role)
     assert not app.exception
-    links = [one.label for one in app.get("page_link")] if app.get("page_link") else []
-    protos = [one.proto.label for one in app.get("page_link")]
-    assert links is not None
-    assert ("How this question performs" in protos) == (role in ("engineer", "admin"))
+    labels = [one.proto.label for one in app.get("page_link")]
+    assert ("How this question performs" in labels) == (role in ("engineer", "admin"))
 
 
 def test_looking_at_the_page_records_nothing(make: Make) -> None:

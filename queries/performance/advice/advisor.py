@@ -11,8 +11,15 @@ from typing import Any
 import psycopg
 
 from queries.performance.advice.candidates import Option, options
-from queries.performance.advice.cases import Case, Costs, opened, popularity, read_scans
-from queries.performance.advice.catalog import Relation, Table, hypopg_schema, names_taken, read_tables
+from queries.performance.advice.cases import Case, Costs, opened, popularity, read_scans, times_ms
+from queries.performance.advice.catalog import (
+    Relation,
+    Table,
+    hypopg_schema,
+    names_taken,
+    random_page_cost,
+    read_tables,
+)
 from queries.performance.advice.choice import choose
 from queries.performance.advice.estimates import estimate_candidates
 from queries.performance.advice.findings import Findings
@@ -28,6 +35,7 @@ from queries.performance.advice.trials import (
     good_options,
     passes,
     plans_with,
+    try_built,
     try_candidates,
     try_shared,
     weight,
@@ -38,6 +46,8 @@ from queries.performance.advice.what_if import Built, HypoPG, WhatIf
 
 # Scans of one statement that candidates are made for, the costliest first: sixty joins are bounded work too.
 MOST_SCANS = 8
+# Indexes that are really built for one answer: seconds of a busy server each.
+MOST_BUILT, MOST_BUILT_PER_STATEMENT = 16, 2
 
 
 def advise(
@@ -88,6 +98,7 @@ class _Session:
     planner: Planner
     what_if: WhatIf | None
     is_building: bool = False
+    random_page_cost: float = 4.0
     tables: dict[Relation, Table] = field(default_factory=dict)
     unreadable: list[tuple[Statement, Parsed]] = field(default_factory=list)
 
@@ -114,12 +125,15 @@ def _advice(session: _Session, usable: Sequence[tuple[Statement, Parsed]], *, me
                 found.append(refused(statement, str(error)))
     read = {one for case in cases for plan in case.plans.values() for one in relations(plan)}
     session.tables = read_tables(session.planner.connection, read)
+    session.random_page_cost = random_page_cost(session.planner.connection)
     for case in cases:
         read_scans(case, session.tables)
     rewritings = _rewritings(session, cases)
     shared = popularity(cases)
     for case in [*cases, *(case for case, _ in rewritings.values())]:
         _try(session, case, shared)
+    if isinstance(session.what_if, Built):
+        _build(session, session.what_if, [*cases, *(case for case, _ in rewritings.values())])
     asked = [_better(case, rewritings[place][0]) if place in rewritings else case for place, case in enumerate(cases)]
     texts = {place: text for place, (case, text) in rewritings.items() if asked[place] is case}
     return [*found, *verdicts(_findings(session, cases, asked, texts))]
@@ -171,10 +185,37 @@ def _try(session: _Session, case: Case, shared: Mapping[tuple[str, str], int]) -
         for option in options(scan, table, case.parsed, shared)
     ]
     case.options = list(dict.fromkeys(found))
-    if session.what_if is not None:
+    if isinstance(session.what_if, HypoPG):
         try_candidates(session.planner, session.what_if, case)
     else:
-        estimate_candidates(case, session.tables)
+        most = MOST_BUILT_PER_STATEMENT if session.what_if is not None else None
+        estimate_candidates(case, session.tables, session.random_page_cost, most=most)
+
+
+def _build(session: _Session, what_if: Built, cases: Sequence[Case]) -> None:
+    """Real indexes for what the reckoning found promising, each built once and shown to all that may gain."""
+    wanted = {option: 0.0 for case in cases for option in case.outcomes if option}
+    for case in cases:
+        for option in case.outcomes:
+            if option:
+                wanted[option] += case.gain_ms_per_day(case.outcomes[option])
+    order = sorted(wanted, key=lambda option: (-wanted[option], _option_order(option)))[:MOST_BUILT]
+    hoping = [frozenset(option for option in case.outcomes if option) for case in cases]
+    for case in cases:
+        case.outcomes = {option: costs for option, costs in case.outcomes.items() if not option}
+        case.least = {}
+    for case, hoped in zip(cases, hoping, strict=True):
+        times = times_ms(session.planner, case.prepared) if hoped else {}
+        if times:  # rates of this server, so that gates are passed by the clock
+            case.ms_per_cost = {kind: times[kind] / max(case.before[kind], 0.01) for kind in times}
+    for option in order:
+        read = {(index.schema, index.table) for index in option}
+        fitting = [
+            case
+            for case, hoped in zip(cases, hoping, strict=True)
+            if hoped and read <= {scan.relation for scan in case.scans}
+        ]
+        try_built(session.planner, what_if, fitting, option)
 
 
 def _better(case: Case, other: Case) -> Case:
@@ -190,7 +231,7 @@ def _findings(
     session: _Session, cases: Sequence[Case], asked: Sequence[Case], rewritings: Mapping[int, Rewritten]
 ) -> Findings:
     what_if = session.what_if
-    if what_if is not None:
+    if isinstance(what_if, HypoPG):
         good = sorted({one for case in asked for one in good_options(case) if one}, key=_option_order)
         for case in asked:
             try_shared(session.planner, what_if, case, good)
@@ -199,7 +240,7 @@ def _findings(
         place: (asked[place].outcomes[option], frozenset(option)) for place, option in choice.served.items()
     }
     indexes = choice.indexes
-    if what_if is not None and choice.served:
+    if isinstance(what_if, HypoPG) and choice.served:
         after = plans_with(session.planner, what_if, asked, indexes)
         read = frozenset(one for place in after for one in after[place][1])
         if not read >= set(indexes):  # one of them does what another was chosen for

@@ -16,6 +16,7 @@ from queries.performance.advice.scans import Scan, scans
 
 # Milliseconds of one unit of planner cost on a machine whose tables are in memory, where nothing was measured.
 MS_PER_COST = 0.004
+_RUNS = 3
 
 Costs = Mapping[TenantKind, float]
 
@@ -68,7 +69,7 @@ def opened(planner: Planner, statement: Statement, parsed: Parsed, text: str, *,
                 twin = next((done for done in plans if prepared[done] == one), None)
                 plans[kind] = plans[twin] if twin is not None else planner.plan(one)
         if measure:
-            times = _times(planner, prepared)
+            times = times_ms(planner, prepared)
     except psycopg.Error as error:
         is_forbidden = isinstance(error, psycopg.errors.InsufficientPrivilege)
         raise (UnreadableError if is_forbidden else UnusableError)(_refusal(error)) from None
@@ -108,21 +109,23 @@ def _prepared(statement: Statement, parsed: Parsed, text: str) -> dict[TenantKin
     return {kind: Prepared(typed, values[: parsed.parameter_count]) for kind, values in given.items()}
 
 
-def _times(planner: Planner, prepared: Mapping[TenantKind, Prepared]) -> dict[TenantKind, float]:
-    """Measured milliseconds: the second of two runs, so that what the first had to fetch is in memory."""
+def times_ms(planner: Planner, prepared: Mapping[TenantKind, Prepared]) -> dict[TenantKind, float]:
+    """Measured milliseconds, the best of three runs, so that what the first had to fetch is in memory; nothing when a
+    run was stopped for taking too long."""
     times: dict[TenantKind, float] = {}
     try:
         with planner.connection.transaction():
             for kind, one in prepared.items():
                 twin = next((done for done in times if prepared[done] == one), None)
-                if twin is None:
-                    planner.plan(one, analyze=True)
-                    times[kind] = float(planner.plan(one, analyze=True)["Execution Time"])
-                else:
-                    times[kind] = times[twin]
+                runs = [times[twin]] if twin is not None else [_run_ms(planner, one) for _ in range(_RUNS)]
+                times[kind] = min(runs)
     except psycopg.errors.QueryCanceled:
         return {}
     return times
+
+
+def _run_ms(planner: Planner, prepared: Prepared) -> float:
+    return float(planner.plan(prepared, analyze=True)["Execution Time"])
 
 
 def _rate(statement: Statement, before: Costs, kind: TenantKind, times: Mapping[TenantKind, float]) -> float:

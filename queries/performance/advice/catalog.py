@@ -9,6 +9,7 @@ from typing import Any, LiteralString
 import psycopg
 
 from queries.performance.advice.index import Index, Key
+from queries.tables import OUR_SCHEMA
 
 _TABLES = """
 SELECT c.oid, n.nspname, c.relname, c.relkind::text, c.reltuples::float8, pg_relation_size(c.oid), c.relispartition,
@@ -173,6 +174,11 @@ def hypopg_schema(connection: psycopg.Connection[Any]) -> str | None:
     return str(rows[0][0]) if rows else None
 
 
+def random_page_cost(connection: psycopg.Connection[Any]) -> float:
+    """What the planner takes a page out of order to cost on this server."""
+    return float(_rows(connection, "SELECT current_setting('random_page_cost')::float8", [])[0][0])
+
+
 def _rows(connection: psycopg.Connection[Any], statement: LiteralString, values: list[Any]) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(statement, values or None, prepare=False)
@@ -231,7 +237,8 @@ def _table(row: tuple[Any, ...], columns: dict[str, Column], indexes: tuple[Exis
         oid=oid,
         schema=schema,
         name=name,
-        is_indexable=kind in ("r", "m") and not is_partition,
+        # The dashboard's own tables get their indexes from its migrations.
+        is_indexable=kind in ("r", "m") and not is_partition and schema != OUR_SCHEMA,
         is_partition=is_partition,
         # Before the first ANALYZE the count is not known: a hundred bytes a row are as good a guess as any.
         rows=rows if rows > 0 or size == 0 else size / _BYTES_A_ROW,

@@ -7,9 +7,10 @@ from queries.performance.advice.cases import Case
 from queries.performance.advice.findings import Findings
 from queries.performance.advice.index import quoted
 from queries.performance.advice.model import Advice
-from queries.performance.advice.planner import nodes
+from queries.performance.advice.planner import Node, nodes
 from queries.performance.advice.scans import Scan
 from queries.performance.advice.trials import HALVED, LEAST_GAIN_MS_PER_CALL
+from queries.tables import OUR_SCHEMA
 
 SMALLEST_TABLE_ROWS = 10_000
 # Reading this share of a table, an index is no shorter way; and rows for an answer, from which a sum kept ready pays.
@@ -113,13 +114,14 @@ def _whole_table(found: Findings, place: int, case: Case) -> Advice | None:
     del place
     plan = case.plans[case.pilot]
     widest = max(case.scans, key=lambda scan: (scan.rows_out, scan.alias), default=None)
-    aggregates = any(node["Node Type"] in ("Aggregate", "Group", "WindowAgg") for node in nodes(plan))
-    if widest is None or not aggregates:
+    added_up = max((float(node["Plans"][0]["Plan Rows"]) for node in nodes(plan) if _adds_up(node)), default=0.0)
+    if widest is None or not found.tables[widest.relation].is_indexable:
         return None
     table = found.tables[widest.relation]
     share = widest.rows_out / max(table.rows, 1.0)
-    is_wide = widest.rows_out >= SMALLEST_TABLE_ROWS and (share >= WIDE_SHARE or widest.rows_out >= MANY_ROWS)
-    if not is_wide or float(plan["Plan Rows"]) * FEWER > widest.rows_out:
+    is_wide = share >= WIDE_SHARE or widest.rows_out >= MANY_ROWS
+    is_many = min(widest.rows_out, added_up) >= SMALLEST_TABLE_ROWS
+    if not (is_wide and is_many) or float(plan["Plan Rows"]) * FEWER > widest.rows_out:
         return None
     reason = (
         f"No index helps: {reasons.today(widest, table)}, {min(share, 1.0):.0%} of the table, to answer with"
@@ -127,6 +129,10 @@ def _whole_table(found: Findings, place: int, case: Case) -> Advice | None:
         " read those, or let the cache keep the answer longer."
     )
     return Advice((case.name,), "pre_aggregate", "low", reason, table=table.label, evidence=found.evidence)
+
+
+def _adds_up(node: Node) -> bool:
+    return node["Node Type"] in ("Aggregate", "Group") and bool(node.get("Plans"))
 
 
 def _why_none(found: Findings, place: int, case: Case) -> str:
@@ -138,6 +144,8 @@ def _why_none(found: Findings, place: int, case: Case) -> str:
     if not case.scans:
         return "it reads no table of this database"
     tables = [found.tables[scan.relation] for scan in case.scans]
+    if all(one.schema == OUR_SCHEMA for one in tables):
+        return "it reads tables of the dashboard's own, which has their indexes in its migrations"
     partitions = [one for one in tables if one.is_partition]
     if partitions:
         return f"{partitions[0].label} is a partition, and an index belongs to the partitioned table as a whole"
@@ -173,7 +181,7 @@ def _best_tried(case: Case) -> str:
     least = case.least or case.before
     best = max(case.before[kind] / max(least[kind], 0.01) for kind in least)
     if best < HALVED:
-        return f"with all {count} candidates there it would cost {best:.1f} times less, and an index has to halve it"
+        return f"with the best of {count} candidates it would cost {best:.1f} times less, and an index has to halve it"
     return (
         f"of {count} candidates none saves enough: at least {LEAST_GAIN_MS_PER_CALL} ms a call and half the cost,"
         " without making any tenant slower"

@@ -13,7 +13,7 @@ from queries.performance.advice.scans import Scan
 
 _HOW_SURE: dict[Evidence, str] = {
     "hypopg": "The planner was asked with HypoPG and the true parameters.",
-    "built": "It was built, looked at and rolled back.",
+    "built": "It was built, the statements were run with it, and all was rolled back: these times are measured.",
     "estimated": (
         "This is an estimate that no planner has verified: run CREATE EXTENSION hypopg on the server, or try it on a"
         " copy."
@@ -21,19 +21,29 @@ _HOW_SURE: dict[Evidence, str] = {
 }
 
 
-def costs_fall(case: Case, after: Costs) -> str:
-    """From what to what, for each kind of tenant; those that fare alike together."""
-    groups: dict[tuple[float, float], list[TenantKind]] = {}
+def costs_fall(case: Case, after: Costs, evidence: Evidence = "hypopg") -> str:
+    """From what to what, for each kind of tenant, those that fare alike together: in milliseconds where they were
+    measured, else in the planner's cost."""
+    is_measured = evidence == "built"
+    before = case.ms(case.before) if is_measured else case.before
+    later = case.ms(after) if is_measured else after
+    groups: dict[tuple[str, str, str], list[TenantKind]] = {}
     for kind in TENANT_KINDS:
-        if kind in case.before:
-            groups.setdefault((round(case.before[kind], 1), round(after[kind], 1)), []).append(kind)
+        if kind in before:
+            numbers = (_number(before[kind]), _number(later[kind]), times(before[kind], later[kind]))
+            groups.setdefault(numbers, []).append(kind)
     parts = [
-        f"{before:,.0f} to {now:,.{0 if now >= 100 else 1}f} ({times(before, now)})"
+        f"{was} to {now}{' ms' if is_measured else ''} ({ratio})"
         + ("" if len(groups) == 1 else f" for the {_listed(kinds)} tenant")
-        for (before, now), kinds in groups.items()
+        for (was, now, ratio), kinds in groups.items()
     ]
     alike = " for every kind of tenant" if len(groups) == 1 and len(case.before) > 1 else ""
-    return f"the planner's cost falls from {'; '.join(parts)}{alike}"
+    what = "the time" if is_measured else "the planner's cost"
+    return f"{what} falls from {'; '.join(parts)}{alike}"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 1 else f"{value:.2g}"
 
 
 def times(before: float, after: float) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 from queries.performance.advice.catalog import Relation, Table
 from queries.performance.advice.conditions import (
@@ -46,11 +47,19 @@ class Scan:
     groups: list[tuple[str, ...]] = field(default_factory=list)
     needed: set[str] = field(default_factory=set)
     has_limit: bool = False
+    limit_rows: float = 0.0
     rows_out: float = 0.0
+    loops: float = 1.0
+    other_rows: float = 1.0
 
     @property
     def cost(self) -> float:
         return float(self.node["Total Cost"])
+
+    @property
+    def total_cost(self) -> float:
+        """Over all the times that it runs."""
+        return self.cost * self.loops
 
 
 def relations(top: Node) -> set[Relation]:
@@ -102,13 +111,37 @@ def _scan(node: Node, above: Sequence[Node], relation: Relation, table: Table) -
     # The planner's divisor: the leader helps less the more workers it has to read from.
     workers = parallel + max(0.0, 1.0 - 0.3 * parallel) if node.get("Parallel Aware") and parallel else 1.0
     scan.rows_out = round(float(node["Plan Rows"]) * workers)
-    scan.has_limit = any(one["Node Type"] == "Limit" for one in above)
+    limits = [float(one["Plan Rows"]) for one in above if one["Node Type"] == "Limit"]
+    scan.has_limit, scan.limit_rows = bool(limits), min(limits, default=0.0)
+    scan.loops, scan.other_rows = _loops((*above, node)), _other_rows((*above, node))
     for parent in above:
         if "Sort Key" in parent:
             _add_order(scan, [sort_term(key) for key in parent["Sort Key"]], names, table)
         if "Group Key" in parent:
             _add_group(scan, [sort_term(key) for key in parent["Group Key"]], names, table)
     return scan
+
+
+def _loops(path: Sequence[Node]) -> float:
+    """How often the last node of a path runs: once for each outer row of a nested loop or of a subplan's parent."""
+    loops = 1.0
+    for parent, child in pairwise(path):
+        if child.get("Parent Relationship") == "SubPlan":
+            loops *= max(float(parent["Plan Rows"]), 1.0)
+        elif parent["Node Type"] == "Nested Loop" and child is not parent["Plans"][0]:
+            loops *= max(float(parent["Plans"][0]["Plan Rows"]), 1.0)
+        elif parent["Node Type"] in ("Materialize", "Memoize", "Hash"):
+            loops = 1.0
+    return loops
+
+
+def _other_rows(path: Sequence[Node]) -> float:
+    """Rows of the other side of the nearest join: how often an index on the join's column would be looked into."""
+    for parent, child in reversed(list(pairwise(path))):
+        sides = parent.get("Plans", ())
+        if parent["Node Type"] in ("Hash Join", "Merge Join", "Nested Loop") and len(sides) == 2:
+            return float(next(one for one in sides if one is not child)["Plan Rows"])
+    return 1.0
 
 
 def _put(scan: Scan, condition: Condition, table: Table) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from queries.performance.advice.candidates import Option
-from queries.performance.advice.cases import Case, Costs
+from queries.performance.advice.cases import Case, Costs, times_ms
 from queries.performance.advice.index import Index
 from queries.performance.advice.model import TenantKind
 from queries.performance.advice.planner import Node, Planner, careful_cost, indexes_read
@@ -144,13 +144,27 @@ def _sets(used: list[list[Index]]) -> list[Option]:
 
 
 def plans_with(
-    planner: Planner, what_if: WhatIf, cases: Iterable[Case], indexes: Iterable[Index]
+    planner: Planner, what_if: WhatIf, cases: Sequence[Case], indexes: Iterable[Index]
 ) -> dict[int, tuple[Costs, frozenset[Index]]]:
     """By the case's place: costs when all these indexes are there, and which of them it reads."""
-    found: dict[int, tuple[Costs, frozenset[Index]]] = {}
     with what_if.with_indexes(list(indexes)) as names:
-        for place, case in enumerate(cases):
-            plans = dict(_plans(planner, case, tuple(case.before)))
-            read = {names[one] for plan in plans.values() for one in indexes_read(plan) if one in names}
-            found[place] = ({kind: careful_cost(plan) for kind, plan in plans.items()}, frozenset(read))
-    return found
+        return {place: _seen(planner, case, names) for place, case in enumerate(cases)}
+
+
+def try_built(planner: Planner, what_if: WhatIf, cases: Sequence[Case], option: Option) -> None:
+    """Real indexes, and the statements really run: what passes the gate by cost has to pass it by the clock. Costs are
+    those that the measured times stand for, at the case's own rate."""
+    with what_if.with_indexes(option) as names:
+        for case in cases:
+            costs, read = _seen(planner, case, names)
+            case.least = {kind: min(case.least.get(kind, cost), cost) for kind, cost in costs.items()}
+            if read == frozenset(option) and passes(case, costs):
+                times = times_ms(planner, case.prepared)
+                if times:
+                    case.outcomes[option] = {kind: times[kind] / case.ms_per_cost[kind] for kind in times}
+
+
+def _seen(planner: Planner, case: Case, names: Mapping[str, Index]) -> tuple[Costs, frozenset[Index]]:
+    plans = dict(_plans(planner, case, tuple(case.before)))
+    read = {names[one] for plan in plans.values() for one in indexes_read(plan) if one in names}
+    return {kind: careful_cost(plan) for kind, plan in plans.items()}, frozenset(read)

@@ -54,7 +54,7 @@ def _create(found: Findings, index: Index) -> Advice | None:
     current = f"{reasons.today(scans[0], table)}. " if scans else ""
     reason = (
         f"{current}With this index ({reasons.does(index, scans)})"
-        f" {reasons.costs_fall(found.asked[lead], found.after[lead])}.{beside}{shared}"
+        f" {reasons.costs_fall(found.asked[lead], found.after[lead], found.evidence)}.{beside}{shared}"
         f" {reasons.how_sure(found.evidence)}"
         f" {reasons.burden(size_bytes(index, table), write_cost_bytes(index, table))}"
         f"{reasons.made_redundant(index, table)}"
@@ -78,7 +78,7 @@ def _rewrite(found: Findings, place: int) -> Advice:
     parts = "; ".join(f"write {new} instead of {old}" for old, new in change.changes)
     reason = (
         f"The predicate hides a column from its index: {parts}. Then"
-        f" {reasons.costs_fall(case, found.after[place])}.{presumes}{needs}"
+        f" {reasons.costs_fall(case, found.after[place], found.evidence)}.{presumes}{needs}"
         " The planner was asked about the rewritten statement."
     )
     advice = Advice((case.name,), "rewrite", "low", reason, rewritten=change.text)

@@ -42,6 +42,9 @@ def shaped_url(server: Server) -> Iterator[str]:
     with server.superuser(name) as connection:
         connection.execute(sql.SQL("GRANT USAGE ON SCHEMA usage_dashboard TO {}").format(sql.Identifier(APP)))
         connection.execute(sql.SQL("GRANT SELECT ON usage_dashboard.our_note TO {}").format(sql.Identifier(APP)))
+        # Tests of aggregates make them within a transaction, over rows that nobody else sees.
+        connection.execute(sql.SQL("GRANT CREATE ON SCHEMA usage_dashboard TO {}").format(sql.Identifier(APP)))
+        connection.execute(sql.SQL("GRANT ALL ON usage_dashboard.aggregate_state TO {}").format(sql.Identifier(APP)))
     try:
         yield url
     finally:

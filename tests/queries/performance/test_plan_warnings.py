@@ -67,6 +67,11 @@ def test_rows_removed_by_a_filter(connection):
     assert "an index on wide" in found.advice
 
 
+def test_a_filter_outside_its_subquery_is_no_case_for_an_index(connection):
+    found = only("filter", warnings_of(connection, "SELECT * FROM (SELECT * FROM wide OFFSET 0) AS s WHERE few = 7"))
+    assert "no index serves a filter that stands outside" in found.advice
+
+
 def test_an_estimate_that_is_off(connection):
     found = only("estimate", warnings_of(connection, "SELECT * FROM twins WHERE a = 5 AND b = 5"))
     assert "1,200 rows came where" in found.fact
