@@ -14,6 +14,7 @@ from dashboard import places, words
 from dashboard.downloads import Downloads
 from dashboard.plans.lines import plan_lines
 from dashboard.services import current
+from queries.aggregates import reads_aggregates
 from queries.errors import (
     DatabaseUnavailableError,
     NotFoundError,
@@ -201,13 +202,25 @@ def _explain(result: Result, zone: str) -> None:
     st.caption(
         words.plain(
             f"{_OUTCOMES.get(result.outcome, result.outcome)}, as of {words.clock(result.as_of, zone)}."
-            f" This answer: {_spent(result.timings)}. When it was computed: {_spent(computed)}."
+            f" This answer: {_spent(result.timings)}. When it was computed: {_spent(computed)}.{_summed(result, zone)}"
         )
     )
     st.code(result.sql, language="sql", wrap_lines=True, height=220)
     if result.parameters:
         st.caption("Parameters")
         st.code(_parameters(result.parameters), language="json", wrap_lines=True)
+
+
+def _summed(result: Result, zone: str) -> str:
+    """Where the older days of an answer come from, and when these were last compared with the rows."""
+    found = current().database.aggregates
+    if found is None or not reads_aggregates(result.sql):
+        return ""
+    return (
+        f" Days before {found.until:%Y-%m-%d} (UTC) come from aggregates that were compared with the rows at"
+        f" {words.clock(min(found.refreshed_at, result.as_of), zone)}; a later change to one of them shows after the"
+        " next comparison."
+    )
 
 
 def _offer_plan(result: Result, explain: Explain, *, key: str) -> None:

@@ -20,6 +20,7 @@ from queries.tables import OUR_SCHEMA, Aggregates, AwareTime, Tables, aware, our
 # Raise it with every change of what they hold.
 _VERSION = 1
 
+NAMES = ("usage_hour", "usage_day", "ledger_hour", "latency_day")
 STATE = sa.table(
     "aggregate_state",
     sa.column("made_for", sa.Text),
@@ -84,6 +85,11 @@ def _durations(tables: Tables) -> sa.Select[Any]:
         .where(tables.has(rows.c.status, "generation_status", "succeeded"), took.is_not(None))
         .group_by(rows.c.tenant_id, day)
     )
+
+
+def reads_aggregates(sql: str) -> bool:
+    """Whether a statement as it was sent reads one of them."""
+    return any(our_wall_name(name) in sql for name in NAMES)
 
 
 def made_for(tables: Tables) -> str:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -23,7 +24,7 @@ from queries.errors import DatabaseUnavailableError, MappingError, UsageDashboar
 from queries.mapping import Mapping, load_mapping
 from queries.scope import Scope, is_storable, native_id
 from queries.settings import Settings
-from queries.tables import OUR_SCHEMA, Tables, reflected_tables, wall_name
+from queries.tables import OUR_SCHEMA, Aggregates, Tables, reflected_tables, wall_name
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +32,7 @@ TENANTS_SETTING = "usage_dashboard.tenants"
 ALL_TENANTS = "all"
 # Raise it with every change of how a wall is built.
 WALL_VERSION = 1
+LONGEST_UNREFRESHED = timedelta(hours=6)
 _CONNECT_TIMEOUT_S = 5
 # How long the answer to "which tables are there, and do the walls stand" is good.
 _WALL_CHECK_S = 60.0
@@ -110,7 +112,7 @@ class Database:
                 if tables is None or walled != tables.walled:
                     tables = reflected_tables(connection, self.mapping, walled=walled)
                 # Only what the reader role was given together with the walls is read.
-                tables = replace(tables, aggregates=aggregates_of(connection, tables) if walled else None)
+                tables = replace(tables, aggregates=_young(aggregates_of(connection, tables)) if walled else None)
         except UsageDashboardError as error:
             self._failure, self._failed_at = error.again(), time.monotonic()
             raise
@@ -122,6 +124,11 @@ class Database:
     def forget_tables(self) -> None:
         """Read the catalog again at the next question: a table or a wall may have come or gone."""
         self._tables = None
+
+    @property
+    def aggregates(self) -> Aggregates | None:
+        """The aggregates that are read now, as far as somebody has looked."""
+        return self._tables.aggregates if self._tables is not None else None
 
     def look_again(self) -> None:
         """Whether the walls stand, and up to when the aggregates are whole, is looked up at the next question."""
@@ -178,6 +185,11 @@ class Database:
             raise
         except Exception as error:
             raise translated(error, timeout_s=self.settings.statement_timeout_s) from error
+
+
+def _young(found: Aggregates | None) -> Aggregates | None:
+    """Aggregates that nobody has compared with the rows for so long are not read: late changes would stay unseen."""
+    return found if found is not None and datetime.now(UTC) - found.refreshed_at < LONGEST_UNREFRESHED else None
 
 
 def driver_url(url: str) -> URL:

@@ -100,7 +100,8 @@ def refresh_within(
     if is_new:
         raise_our_walls(connection, [_wall(connection, one) for one in made], READER_ROLE)
     connection.execute(sa.delete(STATE))
-    values = {"made_for": purpose, "until": until, "refreshed_at": now}
+    # As old as the snapshot, by the database's own clock.
+    values = {"made_for": purpose, "until": until, "refreshed_at": sa.func.now()}
     connection.execute(sa.insert(STATE).values(**values, compared_at=now if spans is None else compared_at))
     return Refreshed(until, spans is None, added, removed, time.perf_counter() - started)
 

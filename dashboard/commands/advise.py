@@ -21,6 +21,7 @@ from queries.database import Database, driver_url
 from queries.embedded.attach import AttachedServer, started_or_attached
 from queries.errors import ArgumentError, DatabaseUnavailableError, UsageDashboardError, translated
 from queries.performance.advice import SEVERITIES, Advice, Statement, advise, as_json
+from queries.performance.advising import _lend_walls, _split
 from queries.performance.index_health import findings
 from queries.performance.kept_workload import kept_statements
 from queries.settings import Settings, load_settings
@@ -73,8 +74,9 @@ def advise_command(
         statements = with_values(statements, values) if values is not None else statements
         with opened(url) as there:
             if workload is None:
-                statements = _logged(there.database, hours)
-            found = advise(there.reading, statements, build_on=there.building) if statements else []
+                found = _of_log(there, hours)
+            else:
+                found = advise(there.reading, statements, build_on=there.building)
             if workload is None or health:
                 found = [*found, *index_advice(there.reading)]
     _print(found, as_document=as_document)
@@ -154,6 +156,17 @@ def _connected(url: str, options: str) -> Iterator[Connection]:
         ) from None
     with connection:
         yield connection
+
+
+def _of_log(there: Opened, hours: int) -> list[Advice]:
+    """Advice for what was logged; where indexes may be built, they are for the statements that cost the most."""
+    statements = _logged(there.database, hours)
+    if there.building is None or there.database is None:
+        return advise(there.reading, statements) if statements else []
+    _lend_walls(there.database, there.building.info.user)
+    costly, others = _split(statements)
+    found = advise(there.reading, others) if others else []
+    return [*found, *(advise(there.reading, costly, build_on=there.building) if costly else [])]
 
 
 def _logged(database: Database | None, hours: int) -> list[Statement]:

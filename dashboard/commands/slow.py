@@ -30,7 +30,8 @@ _SPAN = re.compile(r"(\d{1,4})([hd])")
 _LOGGED = ("at", "query", "page", "role", "database_ms", "rows", "parameters", "asked_by", "plan_hash", "fingerprint")
 _COUNTED = ("queryid", "sql", "roles", "calls", "mean_ms", "max_ms", "total_ms", "rows", "temp_bytes")
 _WIDTH = 140
-_SQL_LETTERS = 300
+# Of a statement, and of parameters; --json has them whole.
+_SQL_LETTERS, _PARAMETERS_LETTERS = 300, 80
 
 
 def slow_command(
@@ -156,4 +157,5 @@ def _cell(name: str, value: Any) -> str:
     if name == "at":
         return str(value)[:19].replace("T", " ")
     text = printable(" ".join(str(value).split()))
-    return text if len(text) <= _SQL_LETTERS else f"{text[:_SQL_LETTERS]}…"
+    most = _PARAMETERS_LETTERS if name == "parameters" else _SQL_LETTERS
+    return text if len(text) <= most else f"{text[:most]}…"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -24,6 +24,7 @@ from queries.performance.index_offers import Offer, Offers
 from queries.performance.log_reading import statement_times
 from queries.performance.measuring import Times, measure_lookup, measure_question
 from queries.performance.monitor import fingerprint, utc_now
+from queries.performance.plans import explain
 from queries.runner import Runner
 from queries.tables import OUR_SCHEMA
 
@@ -36,6 +37,7 @@ _LOGGED_BEFORE = timedelta(days=7)
 _LISTED = 20
 # A statement that takes less time than this differs by chance.
 _NOISE_MS = 0.3
+_ROUNDS = 3
 
 _CHANGE = sa.table(
     "index_change",
@@ -56,19 +58,39 @@ class Measured:
     logged: Times | None
     before: Times | None
     after: Times | None = None
+    plan_before: str | None = None
+    plan_after: str | None = None
+
+    @property
+    def is_faster(self) -> bool:
+        return self._differs and _is_faster(self.before, self.after)
+
+    @property
+    def is_slower(self) -> bool:
+        return self._differs and _is_faster(self.after, self.before)
+
+    @property
+    def _differs(self) -> bool:
+        """Under the same plan, other times are chance."""
+        return self.plan_before is None or self.plan_before != self.plan_after
 
     def as_json(self) -> dict[str, Any]:
         times = {"logged": self.logged, "before": self.before, "after": self.after}
         return {
             "name": self.name,
             "fingerprint": self.fingerprint,
+            "plan_before": self.plan_before,
+            "plan_after": self.plan_after,
             **{key: one.as_json() if one is not None else None for key, one in times.items()},
         }
 
     @classmethod
     def of(cls, kept: dict[str, Any]) -> Measured:
-        times = {key: Times.of(kept[key]) if kept.get(key) else None for key in ("logged", "before", "after")}
-        return cls(str(kept.get("name", "")), kept.get("fingerprint"), **times)
+        logged, before, after = (
+            Times.of(kept[key]) if kept.get(key) else None for key in ("logged", "before", "after")
+        )
+        made = cls(str(kept.get("name", "")), kept.get("fingerprint"), logged, before, after)
+        return replace(made, plan_before=kept.get("plan_before"), plan_after=kept.get("plan_after"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +227,8 @@ class IndexChanges:
         for question in offer.questions:
             times, sent = measure_question(self._runner, question)
             statement = fingerprint(sent)
-            found.append(Measured(question.name, statement, self._logged(statement), times))
+            plan = explain(self._database, question).plan_hash
+            found.append(Measured(question.name, statement, self._logged(statement), times, plan_before=plan))
         if offer.lookup is not None:
             found.append(Measured(offer.lookup.name, None, None, measure_lookup(connection, offer.lookup)))
         return tuple(found)
@@ -218,11 +241,14 @@ class IndexChanges:
         return Times(*times[statement]) if statement in times else None
 
     def _confirmed(self, job: Job, connection: psycopg.Connection[Any]) -> tuple[Measured, ...]:
-        after = self._measured(job.offer, connection)
-        return tuple(
-            Measured(one.name, one.fingerprint, one.logged, one.before, two.before)
-            for one, two in zip(job.measured, after, strict=True)
-        )
+        """The same measured again; once more where something seems slower, in case others kept the machine busy."""
+        found = job.measured
+        for _ in range(_ROUNDS):
+            again = self._measured(job.offer, connection)
+            found = tuple(_with_after(one, two) for one, two in zip(found, again, strict=True))
+            if not any(one.is_slower for one in found):
+                break
+        return found
 
     def _write_down(self, job: Job) -> int:
         values = {
@@ -243,32 +269,52 @@ class IndexChanges:
 
 
 def verdict(action: str, measured: Sequence[Measured]) -> str:
-    """What came of it, in a sentence of its own for each statement; the one that changed most first."""
-    known = [(one.name, one.before.p50_ms, one.after.p50_ms) for one in measured if one.before and one.after]
-    if not known:
+    """What came of it: whether to keep it so, and each statement's times; the one that changed most first."""
+    helped = has_helped(action, measured)
+    if helped is None:
         return "No statement of ours uses it, so nothing was measured."
-    told = sorted(known, key=lambda one: one[1] - one[2], reverse=action == "create")
-    return "; ".join(f"{name}: {_told(action, before, after)}" for name, before, after in told) + "."
+    said = {
+        ("create", True): "Confirmed",
+        ("create", False): "It did not help: drop it",
+        ("drop", True): "Confirmed, nothing is lost",
+        ("drop", False): "Statements are slower: make it again",
+    }[action, helped]
+    told = sorted((one for one in measured if one.before and one.after), key=_gain, reverse=action == "create")
+    return f"{said}. {'; '.join(f'{one.name}: {_told(one)}' for one in told)}."
 
 
 def has_helped(action: str, measured: Sequence[Measured]) -> bool | None:
     """Whether to keep it so; None when nothing was measured."""
-    known = [(one.before.p50_ms, one.after.p50_ms) for one in measured if one.before and one.after]
+    known = [one for one in measured if one.before and one.after]
     if not known:
         return None
-    faster, slower = any(_is_faster(*one) for one in known), any(_is_faster(two, one) for one, two in known)
-    return faster if action == "create" else not slower
+    slower, faster = any(one.is_slower for one in known), any(one.is_faster for one in known)
+    return faster and not slower if action == "create" else not slower
 
 
-def _told(action: str, before: float, after: float) -> str:
-    times = f"{_ms(before)} to {_ms(after)} ms"
-    if action == "create":
-        return f"confirmed, {times}" if _is_faster(before, after) else f"did not help, {times}: drop it"
-    return f"slower, {times}: make it again" if _is_faster(after, before) else f"confirmed, nothing lost, {times}"
+def _with_after(one: Measured, again: Measured) -> Measured:
+    quicker = [times for times in (one.after, again.before) if times is not None]
+    after = min(quicker, key=lambda times: times.p50_ms, default=None)
+    return replace(one, after=after, plan_after=again.plan_before)
 
 
-def _is_faster(before: float, after: float) -> bool:
-    return after < 0.8 * before and before - after > _NOISE_MS
+def _told(one: Measured) -> str:
+    assert one.before is not None, "it was measured before"
+    assert one.after is not None, "and afterwards"
+    times = f"{_ms(one.before.p50_ms)} to {_ms(one.after.p50_ms)} ms"
+    if one.is_faster or one.is_slower:
+        return f"{times}{', slower' if one.is_slower else ''}"
+    return f"{times}, as before" if one._differs else f"{times}, by the same plan"
+
+
+def _gain(one: Measured) -> float:
+    return one.before.p50_ms - one.after.p50_ms if one.before and one.after else 0.0
+
+
+def _is_faster(before: Times | None, after: Times | None) -> bool:
+    if before is None or after is None:
+        return False
+    return after.p50_ms < 0.8 * before.p50_ms and before.p50_ms - after.p50_ms > _NOISE_MS
 
 
 def _ms(value: float) -> str:

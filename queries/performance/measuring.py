@@ -45,11 +45,10 @@ def measure_question(runner: Runner, question: Query) -> tuple[Times, str]:
     """The question run past the caches a few times, and the statement that was sent."""
     context = Context(question.scope, role="admin", page="indexes", refresh=True)
     runs_ms: list[float] = []
-    began, sent = time.monotonic(), ""
+    began, sent = time.monotonic(), runner.run(question, context).sql  # the first run fills the server's memory
     while len(runs_ms) < RUNS and (not runs_ms or time.monotonic() - began < _LONG_ENOUGH_S):
         result = runner.run(question, context)
         runs_ms.append(result.computed.database_ms + result.computed.fetch_ms)
-        sent = result.sql
     return Times.of_runs(runs_ms), sent
 
 
@@ -65,6 +64,7 @@ def measure_lookup(connection: psycopg.Connection[Any], lookup: Lookup) -> Times
     equal = sql.SQL(" AND ").join(sql.SQL("{} = %s").format(one) for one in columns)
     search = sql.SQL("SELECT count(*) FROM {} WHERE {}").format(table, equal)
     runs_ms = []
+    connection.execute(search, value).fetchone()
     for _ in range(RUNS):
         began = time.perf_counter()
         connection.execute(search, value).fetchone()

@@ -1,5 +1,5 @@
 """What was recorded, as one relation for every statement that reads it: the query log on disk, or this process's memory
-handed to PostgreSQL as arrays. One SQL, whichever of the two it reads.
+handed to PostgreSQL as a document. One SQL, whichever of the two it reads.
 
 What is asked here is no question of the catalog: it is not recorded, so that who looks at the log does not fill it.
 """
@@ -122,7 +122,7 @@ def _answer(reading: Reading, frame: pd.DataFrame, as_of: datetime, timings: Tim
 
 
 def shown(window: Window, **others: Any) -> dict[str, Any]:
-    """A reading's parameters for the page: not the arrays that memory is handed over by."""
+    """A reading's parameters for the page: not the document that memory is handed over by."""
     found = {"start": window.start.isoformat(), "end": window.end.isoformat(), "page": window.page}
     found |= {"query": window.query, "source": window.source, **others}
     return {name: value for name, value in found.items() if value is not None}
@@ -149,16 +149,20 @@ def _in_memory(window: Window, monitor: Monitor, only: Callable[[Execution], boo
 
 
 def _given(executions: Sequence[Execution], names: Sequence[str]) -> sa.FromClause:
-    arrays = [sa.bindparam(None, [_value(one, name) for one in executions], sa.ARRAY(_TYPES[name])) for name in names]
-    columns = [sa.column(name, _TYPES[name]) for name in names]
-    return sa.func.unnest(*arrays).table_valued(*columns, name="given").render_derived()
+    # A document, not an array per column: psycopg writes an array of 20,000 texts in Python, value by value.
+    document = json.dumps([{name: _value(one, name) for name in names} for one in executions])
+    columns = [sa.column(name, postgresql.JSONB() if name == "parameters" else _TYPES[name]) for name in names]
+    given = sa.func.json_to_recordset(sa.cast(sa.bindparam(None, document, _TEXT), postgresql.JSON))
+    return given.table_valued(*columns, name="given").render_derived(with_types=True)
 
 
 def _value(execution: Execution, name: str) -> Any:
     if name in _TIMINGS:
         return getattr(execution.timings, name)
     value = getattr(execution, name)
-    return json.dumps(storable(dict(value))) if name == "parameters" else storable(value)
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return storable(dict(value)) if name == "parameters" else storable(value)
 
 
 def storable(value: Any) -> Any:

@@ -128,6 +128,7 @@ def _advice(session: _Session, usable: Sequence[tuple[Statement, Parsed]], *, me
     session.random_page_cost = random_page_cost(session.planner.connection)
     for case in cases:
         read_scans(case, session.tables)
+        case.trifle = _trifle(session)
     rewritings = _rewritings(session, cases)
     shared = popularity(cases)
     for case in [*cases, *(case for case, _ in rewritings.values())]:
@@ -160,10 +161,16 @@ def _rewritings(session: _Session, cases: Sequence[Case]) -> dict[int, tuple[Cas
         except UnusableError:
             continue
         read_scans(case, session.tables)
+        case.trifle = _trifle(session)
         case.outcomes[()] = dict(case.before)
         case.before, case.ms_per_cost = dict(original.before), dict(original.ms_per_cost)
         found[place] = (case, new)
     return found
+
+
+def _trifle(session: _Session) -> float:
+    """Three pages out of order and the work on them."""
+    return 3 * session.random_page_cost + 4
 
 
 def _types(tables: Mapping[Relation, Table]) -> dict[str, str]:

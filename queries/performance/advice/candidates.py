@@ -51,7 +51,11 @@ def options(scan: Scan, table: Table, parsed: Parsed, popularity: Mapping[tuple[
     singles = [index for keys in _key_lists(wanted, table) for index in _with_include(keys, wanted, table)]
     singles += _partial(scan, wanted, table, parsed)
     singles += _brin(wanted, table)
-    fresh = [(one,) for one in _without_twins(dict.fromkeys(singles)) if not _exists(one, table)]
+    fresh = [
+        (one,)
+        for one in _without_twins(dict.fromkeys(singles))
+        if not _exists(one, table) and not _is_served(one, scan, table)
+    ]
     return [*fresh[:MOST_PER_SCAN], *_for_either(scan, table, wanted)]
 
 
@@ -294,6 +298,40 @@ def _exists(index: Index, table: Table) -> bool:
     return any(one.index is not None and covers(one.index, index) for one in table.indexes)
 
 
+def _is_served(index: Index, scan: Scan, table: Table) -> bool:
+    """Whether an index that is there answers all that this one would. The planner may still cost this one less, because
+    it knows nothing of the order in which an index's later columns lie; the clock does not agree."""
+    if index.include or index.where or index.method != "btree":
+        return False
+    terms, order = matched(index, scan)
+    for one in table.indexes:
+        if one.index is None or one.index.method != "btree" or one.index.where:
+            continue
+        held, held_order = matched(one.index, scan)
+        if set(terms) <= set(held) and (not order or held_order):
+            return True
+    return False
+
+
+def matched(index: Index, scan: Scan) -> tuple[list[Term], bool]:
+    """The terms of a scan that the index's first keys answer, and whether what follows is in an order asked for."""
+    terms = [*scan.terms, *scan.joins]
+    found: list[Term] = []
+    for place, key in enumerate(index.keys):
+        mine = [one for one in terms if (one.column == key.column if key.column else one.expression == key.expression)]
+        equal = [one for one in mine if one.kind in ("eq", "null", "in")]
+        found += equal or [one for one in mine if one.kind in ("range", "prefix")]
+        if not equal:
+            names = [key.column for key in index.keys[place:]]
+            orders = [[one.column for one in order if not _is_equal(one, terms)] for order in scan.orders]
+            return found, any(order and names[: len(order)] == order for order in orders)
+    return found, False
+
+
+def _is_equal(key: Key, terms: Sequence[Term]) -> bool:
+    return any(one.column == key.column and one.kind == "eq" and not one.is_outside for one in terms)
+
+
 def _for_either(scan: Scan, table: Table, wanted: Wanted) -> list[Option]:
     """For `a = 1 OR b = 2`: an index for each arm that has none, read together."""
     found: list[Option] = []
@@ -304,7 +342,8 @@ def _for_either(scan: Scan, table: Table, wanted: Wanted) -> list[Option]:
             arms = [_arm_index(arm, lead, table) for arm in either.arms]
             missing = [one for one in arms if one is not None and not _exists(one, table)]
             if all(arms) and missing:
-                found.append(tuple(dict.fromkeys(missing)))
+                apart = [one for one in missing if not any(covers(two, one) for two in missing if two != one)]
+                found.append(tuple(dict.fromkeys(apart)))
     return found
 
 

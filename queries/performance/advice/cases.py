@@ -23,7 +23,8 @@ Costs = Mapping[TenantKind, float]
 
 @dataclass(slots=True)
 class Case:
-    """A statement, its prepared texts by kind (kinds with the same values share one) and its plans of today."""
+    """A statement, its prepared texts by kind (kinds with the same values share one) and its plans of today. `trifle` is
+    a cost that nobody notices, some pages out of order: differences below it are none."""
 
     statement: Statement
     parsed: Parsed
@@ -31,7 +32,7 @@ class Case:
     plans: dict[TenantKind, Node]
     before: dict[TenantKind, float]
     ms_per_cost: dict[TenantKind, float]
-    is_measured: bool = False
+    trifle: float = 16.0
     scans: list[Scan] = field(default_factory=list)
     options: list[Option] = field(default_factory=list)
     outcomes: dict[Option, dict[TenantKind, float]] = field(default_factory=dict)
@@ -75,7 +76,7 @@ def opened(planner: Planner, statement: Statement, parsed: Parsed, text: str, *,
         raise (UnreadableError if is_forbidden else UnusableError)(_refusal(error)) from None
     before = {kind: careful_cost(plan) for kind, plan in plans.items()}
     rates = {kind: _rate(statement, before, kind, times) for kind in plans}
-    return Case(statement, parsed, prepared, plans, before, rates, is_measured=bool(times) or bool(statement.mean_ms))
+    return Case(statement, parsed, prepared, plans, before, rates)
 
 
 def read_scans(case: Case, tables: Mapping[Relation, Table]) -> None:

@@ -68,10 +68,15 @@ def conditions(printed: str) -> tuple[Condition, ...]:
 
 @functools.lru_cache(maxsize=4096)
 def references(printed: str) -> frozenset[tuple[str, str]]:
-    """(alias, column) wherever one stands in printed SQL."""
-    return frozenset(
-        (unquoted(match.group(1)), unquoted(match.group(2))) for match in _REFERENCE.finditer(printed) if match.group(1)
-    )
+    """(alias, column) wherever one stands in printed SQL. Where a plan reads one relation only, aliases are empty."""
+    try:
+        tree = parse(f"SELECT {_plain(printed.removeprefix('PARTIAL '))}")
+    except ParseError:
+        found = (
+            (unquoted(one.group(1)), unquoted(one.group(2))) for one in _REFERENCE.finditer(printed) if one.group(1)
+        )
+        return frozenset(found)
+    return frozenset(_references(tree))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from queries.performance.advice.candidates import Option, share_of
+from queries.performance.advice.candidates import Option, matched, share_of
 from queries.performance.advice.cases import Case
 from queries.performance.advice.catalog import Relation, Table
 from queries.performance.advice.conditions import Term
@@ -75,14 +75,13 @@ def _index_cost(scan: Scan, index: Index, table: Table, random_page_cost: float)
     rows = max(table.rows, 1.0)
     own = {term: _selectivity(term, table) for term in scan.terms if term.kind not in ("other", "not_null", "like")}
     joins = [term for term in scan.joins if term.kind == "eq"]
-    matched, ordered_from = _matched(index, [*own, *joins])
-    by_order = _gives_order(scan, index, ordered_from)
-    if not matched and not by_order and not index.where:
+    answered, by_order = matched(index, scan)
+    if not answered and not by_order and not index.where:
         return math.inf
     kept = max(scan.rows_out / rows, _RARE)
-    fraction = kept / math.prod(own[term] for term in own if term not in matched and not _is_in(term, index))
+    fraction = kept / math.prod(own[term] for term in own if term not in answered and not _is_in(term, index))
     probes = 1.0
-    for term in matched:
+    for term in answered:
         if term in joins:
             probes = max(scan.other_rows, 1.0)
             fraction *= _selectivity(term, table)
@@ -105,26 +104,6 @@ def _read_cost(read: float, index: Index, scan: Scan, table: Table, random_page_
         heap = together * share * pages + (1 - together) * apart * random_page_cost
     descent = _DESCENT_COST + random_page_cost
     return descent + leaves * random_page_cost + heap + read * (_TUPLE_COST + _INDEX_TUPLE_COST)
-
-
-def _matched(index: Index, terms: Sequence[Term]) -> tuple[list[Term], int]:
-    """The terms that the index's first keys answer, and from which key on it is in order."""
-    matched: list[Term] = []
-    for place, key in enumerate(index.keys):
-        mine = [
-            term for term in terms if (term.column == key.column if key.column else term.expression == key.expression)
-        ]
-        equal = [term for term in mine if term.kind in ("eq", "null", "in")]
-        if equal:
-            matched.append(equal[0])
-            continue
-        return [*matched, *(term for term in mine if term.kind in ("range", "prefix"))], place
-    return matched, len(index.keys)
-
-
-def _gives_order(scan: Scan, index: Index, start: int) -> bool:
-    names = [key.column for key in index.keys[start:]]
-    return any(names[: len(order)] == [key.column for key in order] for order in scan.orders if order)
 
 
 def _is_in(term: Term, index: Index) -> bool:

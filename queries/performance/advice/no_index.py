@@ -121,7 +121,10 @@ def _whole_table(found: Findings, place: int, case: Case) -> Advice | None:
     share = widest.rows_out / max(table.rows, 1.0)
     is_wide = share >= WIDE_SHARE or widest.rows_out >= MANY_ROWS
     is_many = min(widest.rows_out, added_up) >= SMALLEST_TABLE_ROWS
-    if not (is_wide and is_many) or float(plan["Plan Rows"]) * FEWER > widest.rows_out:
+    # How many groups an expression makes, no statistics tell.
+    by_expression = any("(" in key for node in nodes(plan) for key in node.get("Group Key", ()))
+    is_few = by_expression or float(plan["Plan Rows"]) * FEWER <= widest.rows_out
+    if not (is_wide and is_many and is_few):
         return None
     reason = (
         f"No index helps: {reasons.today(widest, table)}, {min(share, 1.0):.0%} of the table, to answer with"

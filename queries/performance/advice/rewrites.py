@@ -97,7 +97,7 @@ def _compared(hidden: Any, operator: str, value: Any, types: Mapping[str, str]) 
     """`hidden operator value`, where `hidden` is a function or a cast of a column and `value` holds none."""
     if any(is_a(one, ast.ColumnRef) for one in every(value)) or column_of(hidden) is not None:
         return None
-    for rule in (_date_trunc, _to_date, _year, _to_char, _moved, _cast, _coalesced, _counted):
+    for rule in _RULES:
         change = rule(hidden, operator, value, types)
         if change is not None:
             return change
@@ -167,6 +167,43 @@ def _moved(hidden: Any, operator: str, value: Any, types: Mapping[str, str]) -> 
     return None
 
 
+def _scaled(hidden: Any, operator: str, value: Any, types: Mapping[str, str]) -> _Change | None:
+    """`column / 1000 >= value` is `column >= value * 1000`; a division of integers throws the rest away."""
+    if not is_a(hidden, ast.A_Expr) or hidden.kind != enums.A_Expr_Kind.AEXPR_OP or hidden.lexpr is None:
+        return None
+    sign, column, factor = hidden.name[-1].sval, hidden.lexpr, _bare(hidden.rexpr)
+    number = _number(factor)
+    if sign not in ("/", "*") or column_of(column) is None or number is None or number <= 0:
+        return None
+    name, by, given = written(column), written(hidden.rexpr), f"({written(value)})"
+    is_whole = types.get(_name(column), "integer") in ("integer", "bigint", "smallint") and number == int(number)
+    if sign == "*":
+        return _Change(f"{name} {operator} {given}::numeric / {by}")
+    if not is_whole or "." in by:
+        return _Change(f"{name} {operator} {given} * {by}")
+    return _Change(_span(name, operator, f"{given} * {by}", f"({given} + 1) * {by}"), "the value is above 0")
+
+
+def _number(node: Any) -> float | None:
+    if not is_a(node, ast.A_Const):
+        return None
+    if is_a(node.val, ast.Integer):
+        return float(node.val.ival)
+    return float(node.val.fval) if is_a(node.val, ast.Float) else None
+
+
+def _first_of_two(hidden: Any, operator: str, value: Any, types: Mapping[str, str]) -> _Change | None:
+    """`coalesce(a, b) >= value`: a is, or there is no a and b is. Each column's own index serves an arm."""
+    del types
+    if not is_a(hidden, ast.CoalesceExpr) or len(hidden.args) != 2:
+        return None
+    if any(column_of(one) is None for one in hidden.args):
+        return None
+    first, second = (written(one) for one in hidden.args)
+    given = written(value)
+    return _Change(f"({first} {operator} {given} OR ({first} IS NULL AND {second} {operator} {given}))")
+
+
 def _cast(hidden: Any, operator: str, value: Any, types: Mapping[str, str]) -> _Change | None:
     inner = _cast_to(hidden, "text") or _cast_to(hidden, "varchar")
     type_ = types.get(_name(inner), "") if inner is not None and column_of(inner) is not None else ""
@@ -204,6 +241,9 @@ def _counted(hidden: Any, operator: str, value: Any, types: Mapping[str, str]) -
     new = f"EXISTS ({written(select)})"
     select.targetList[0].val = call
     return _Change(new)
+
+
+_RULES = (*(_date_trunc, _to_date, _year, _to_char, _moved, _scaled, _cast, _coalesced, _first_of_two, _counted),)
 
 
 def _ilike(node: Any) -> _Change | None:

@@ -174,17 +174,18 @@ def _needed(node: Node, above: Sequence[Node], alias: str) -> set[str]:
     A scan prints more columns than are wanted where that is cheaper to hand on (a whole row), so its own output counts
     only where nothing above it chooses.
     """
-    wanted = {column for key in _PRINTED if key in node for of, column in references(str(node[key])) if of == alias}
+    ours = (alias, "")
+    wanted = {column for key in _PRINTED if key in node for of, column in references(str(node[key])) if of in ours}
     chooser = next((one for one in reversed(above) if one["Node Type"] not in _KEEPS_COLUMNS), None)
     is_subplan = chooser is None or _is_boundary(node, above)
     hands_on = any(one["Node Type"] in ("Sort", "Incremental Sort", "Hash", "Materialize") for one in above)
     if is_subplan or (chooser is not None and chooser["Node Type"] == "Subquery Scan"):
-        return wanted | {column for line in node.get("Output", ()) for of, column in references(line) if of == alias}
+        return wanted | {column for line in node.get("Output", ()) for of, column in references(line) if of in ours}
     for one in above:
         for line in _lines(one):
-            wanted |= {column for of, column in references(line) if of == alias}
+            wanted |= {column for of, column in references(line) if of in ours}
     if hands_on and not wanted:
-        wanted |= {column for line in node.get("Output", ()) for of, column in references(line) if of == alias}
+        wanted |= {column for line in node.get("Output", ()) for of, column in references(line) if of in ours}
     return wanted
 
 

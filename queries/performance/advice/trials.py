@@ -13,11 +13,11 @@ from queries.performance.advice.model import TenantKind
 from queries.performance.advice.planner import Node, Planner, careful_cost, indexes_read
 from queries.performance.advice.what_if import WhatIf
 
-# Costs at least halved; nothing may become slower than this; as good as the best is what comes this near, by ratio or
-# by units of cost that nobody waits for (0.1 ms).
-HALVED, SLOWER, AS_GOOD, AS_GOOD_COST = 2.0, 1.02, 1.15, 25.0
+# Costs at least halved; nothing may become slower than this; as good as the best is what comes this near.
+HALVED, SLOWER, AS_GOOD = 2.0, 1.02, 1.15
 LEAST_GAIN_MS_PER_CALL, LEAST_GAIN_MS_PER_DAY = 0.2, 500.0
 _MOST_TRIED, _MOST_SHARED, _MOST_IN_A_SET = 60, 12, 4
+_FLOOR = 10.0
 
 
 def try_candidates(planner: Planner, what_if: WhatIf, case: Case) -> None:
@@ -36,7 +36,7 @@ def try_candidates(planner: Planner, what_if: WhatIf, case: Case) -> None:
 
 def try_shared(planner: Planner, what_if: WhatIf, case: Case, others: Iterable[Option]) -> None:
     """The candidates that other statements would have, on this one: one index may serve several."""
-    if not case.outcomes:
+    if not case.outcomes or not case.least:
         return
     columns = {
         (scan.relation, term.column) for scan in case.scans for term in (*scan.terms, *scan.joins) if term.column
@@ -61,17 +61,17 @@ def good_options(case: Case) -> dict[Option, Costs]:
         finest = min(of_size.values(), key=weight)
         if best is None or _is_worth_more(case, best, finest):
             best, kept = finest, of_size
-    return {option: costs for option, costs in kept.items() if best is not None and _is_near(costs, best)}
+    return {option: costs for option, costs in kept.items() if best is not None and _is_near(case, costs, best)}
 
 
 def weight(costs: Costs) -> float:
     """One number for all kinds of tenants: by ratios, so that the biggest tenant does not outweigh all others. The
     planner knows nothing of the order in which an index's second column lies, and overrates the biggest one's cost."""
-    return math.fsum(math.log(cost + AS_GOOD_COST) for cost in costs.values()) / max(len(costs), 1)
+    return math.fsum(math.log(cost + _FLOOR) for cost in costs.values()) / max(len(costs), 1)
 
 
-def _is_near(costs: Costs, best: Costs) -> bool:
-    return all(costs[kind] <= best[kind] * AS_GOOD + AS_GOOD_COST for kind in costs)
+def _is_near(case: Case, costs: Costs, best: Costs) -> bool:
+    return all(costs[kind] <= best[kind] * AS_GOOD + case.trifle for kind in costs)
 
 
 def _is_worth_more(case: Case, best: Costs, finer: Costs) -> bool:
@@ -107,7 +107,7 @@ def _try(planner: Planner, what_if: WhatIf, case: Case, options: Iterable[Option
         return
     best = min([*tried.values(), *(costs[pilot] for costs in case.outcomes.values())])
     for option, cost in tried.items():
-        if cost <= best * 1.5 + AS_GOOD_COST and cost < case.before[pilot]:
+        if cost <= best * 1.5 + case.trifle and cost < case.before[pilot]:
             rest = tuple(kind for kind in case.before if kind != pilot)
             costs = {kind: careful_cost(plan) for kind, plan in _with(planner, what_if, case, option, rest)}
             case.outcomes[option] = {pilot: cost, **costs}

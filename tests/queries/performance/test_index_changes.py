@@ -173,21 +173,26 @@ def test_whatever_is_typed_is_no_offer(typed: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("action", "before_ms", "after_ms", "helped", "said"),
+    ("action", "before_ms", "after_ms", "plan_after", "helped", "said"),
     [
-        ("create", 70.0, 1.8, True, "q: confirmed, 70.0 to 1.8 ms."),
-        ("create", 70.0, 69.0, False, "q: did not help, 70.0 to 69.0 ms: drop it."),
-        ("create", 0.2, 0.1, False, "q: did not help, 0.20 to 0.10 ms: drop it."),
-        ("drop", 1.8, 1.9, True, "q: confirmed, nothing lost, 1.8 to 1.9 ms."),
-        ("drop", 1.8, 170.0, False, "q: slower, 1.8 to 170 ms: make it again."),
+        ("create", 70.0, 1.8, "new", True, "Confirmed. q: 70.0 to 1.8 ms."),
+        ("create", 70.0, 69.0, "new", False, "It did not help: drop it. q: 70.0 to 69.0 ms, as before."),
+        ("create", 0.2, 0.1, "new", False, "It did not help: drop it. q: 0.20 to 0.10 ms, as before."),
+        ("create", 70.0, 1.8, "old", False, "It did not help: drop it. q: 70.0 to 1.8 ms, by the same plan."),
+        ("create", 1.8, 70.0, "new", False, "It did not help: drop it. q: 1.8 to 70.0 ms, slower."),
+        ("drop", 1.8, 1.9, "new", True, "Confirmed, nothing is lost. q: 1.8 to 1.9 ms, as before."),
+        ("drop", 1.8, 70.0, "old", True, "Confirmed, nothing is lost. q: 1.8 to 70.0 ms, by the same plan."),
+        ("drop", 1.8, 170.0, "new", False, "Statements are slower: make it again. q: 1.8 to 170 ms, slower."),
     ],
 )
 def test_what_came_of_it_is_said_with_its_numbers(
-    action: str, before_ms: float, after_ms: float, helped: bool, said: str
+    action: str, before_ms: float, after_ms: float, plan_after: str, helped: bool, said: str
 ) -> None:
-    measured = [Measured("q", None, None, Times(5, before_ms, before_ms), Times(5, after_ms, after_ms))]
+    times = (Times(5, before_ms, before_ms), Times(5, after_ms, after_ms))
+    measured = [Measured("q", None, None, *times, plan_before="old", plan_after=plan_after)]
     assert (has_helped(action, measured), verdict(action, measured)) == (helped, said)
     assert has_helped(action, []) is None
+    assert [Measured.of(one.as_json()) for one in measured] == measured
 
 
 @given(st.lists(st.floats(0.001, 1e6), min_size=1, max_size=40))
