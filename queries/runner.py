@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from cachetools import LRUCache, TTLCache
 
 from queries.cache import ResultCache
+from queries.context import Context, beyond_scope
 from queries.database import Database
 from queries.entry import Entry
 from queries.errors import (
@@ -33,39 +34,21 @@ from queries.errors import (
     translated,
 )
 from queries.execution import Clock, execute, ms_since
-from queries.flights import WATCH_S, Flight, Landed, Reader
+from queries.flights import WATCH_S, Flight, Landed
 from queries.performance.asking import asked_by
 from queries.performance.monitor import Execution, Monitor, fingerprint, utc_now
 from queries.performance.plans import Plan
 from queries.performance.plans import explain as explained
 from queries.query import Outcome, Query, Result, Timings
-from queries.scope import Scope
 from queries.settings import Settings
 from queries.shallow import shallow_copy
+
+__all__ = ["Answers", "Context", "Runner"]
 
 log = logging.getLogger(__name__)
 
 FAILURE_MEMORY_S = 2.0
 _SERIES_KEPT = 20_000
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """On whose behalf questions are asked. A question beyond `scope` is refused as not found. `asked_by` is the line
-    that asks; the runner looks for it itself."""
-
-    scope: Scope
-    role: str = "admin"
-    page: str = ""
-    run_id: str = ""
-    reader: Reader | None = None
-    refresh: bool = False
-    asked_by: str = ""
-
-    def by_line(self, line: str) -> Context:
-        """The same, asked by this line."""
-        # Ten times as fast as dataclasses.replace, and a cache hit is paid by the microsecond.
-        return Context(self.scope, self.role, self.page, self.run_id, self.reader, self.refresh, self.asked_by or line)
 
 
 @dataclass(slots=True)
@@ -131,7 +114,7 @@ class Runner:
     def explain(self, query: Query, context: Context, *, analyze: bool = False) -> Plan:
         """PostgreSQL's plan for the question; with `analyze` it is run and measured. Raises what `run` would."""
         if not context.scope.covers(query.scope):
-            raise _beyond_scope()
+            raise beyond_scope()
         return explained(self.database, query, analyze=analyze)
 
     def close(self) -> None:
@@ -146,7 +129,7 @@ class Runner:
     def _start(self, query: Query, context: Context) -> _Pending:
         pending = _Pending(query, time.perf_counter())
         if not context.scope.covers(query.scope):
-            pending.error = _beyond_scope()
+            pending.error = beyond_scope()
             return pending
         if not context.refresh and self._from_process(pending, context):
             return pending
@@ -400,10 +383,6 @@ class Runner:
     def _remembered_failure(self, key: str) -> UsageDashboardError | None:
         with self._lock:
             return self._failures.get(key)
-
-
-def _beyond_scope() -> NotFoundError:
-    return NotFoundError("no such tenant, or it is not one of yours; choose one from the list")
 
 
 def _log_failure(query: Query, error: UsageDashboardError) -> None:

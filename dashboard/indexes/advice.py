@@ -12,7 +12,7 @@ from dashboard.indexes import Indexes, applying, choices, panel
 from dashboard.services import current
 from queries.performance.advice import TENANT_KINDS, Advice
 from queries.performance.advising import Advised
-from queries.performance.findings import size_text
+from queries.performance.findings import same_statement, size_text
 from queries.performance.workload import Origin
 
 LOOK_EVERY_S = 1.0
@@ -150,14 +150,15 @@ def _entry(shown: Indexes, advised: Advised, one: Advice, *, key: str) -> None:
         gains = _gains(one)
         if gains:
             st.markdown(gains)
-        costs = _costs(one)
-        if costs:
+        if one.verdict != "create_index" and (costs := _costs(one)):  # of one to be made, the reason says it
             st.caption(words.plain(costs))
         if one.rewritten:
             st.code(one.rewritten, language="sql", wrap_lines=True)
         applying.statements(one.ddl, one.prisma)
         if one.ddl and one.verdict in ("create_index", "drop_index"):
-            applying.offer(shown, one.ddl, origins=_origins(one, advised), key=key)
+            keys = [each for each in shown.index_findings if same_statement(each.ddl, one.ddl)]
+            lookup = applying.lookup_of(keys[0]) if keys else None
+            applying.offer(shown, one.ddl, origins=_origins(one, advised), lookup=lookup, key=key)
 
 
 def _title(one: Advice) -> str:

@@ -10,6 +10,7 @@ from dashboard import words
 from dashboard.indexes import Indexes
 from dashboard.services import current
 from queries.errors import ArgumentError, UsageDashboardError
+from queries.performance.findings import Finding
 from queries.performance.index_offers import Lookup, Offer
 from queries.performance.workload import Origin
 
@@ -48,6 +49,13 @@ def statements(ddl: str | None, prisma: str | None) -> None:
         with place:
             st.caption(title)
             st.code(text, language=language, wrap_lines=True)
+
+
+def lookup_of(one: Finding) -> Lookup | None:
+    """What the check of a foreign key does, of a finding about one."""
+    if one.schema is None or one.table is None or not one.columns:
+        return None
+    return Lookup(one.schema, one.table, one.columns)
 
 
 def start(token: str, by: str) -> None:

@@ -79,7 +79,7 @@ def _entry(shown: Indexes, one: Finding, *, key: str) -> None:
             st.badge(one.severity, color=SEVERITY_COLOURS[one.severity])  # type: ignore[arg-type]  # a colour's name
         st.markdown(words.plain(one.sentence))
         st.markdown(words.plain(one.fix))
-        lookup = _lookup(one)
+        lookup = applying.lookup_of(one)
         touching = _touching(shown, one, lookup)
         if lookup is not None and touching:
             _searched_by(touching)
@@ -104,13 +104,6 @@ def _notes(notes: Sequence[Finding], title: str) -> None:
         for one in notes:
             st.markdown(words.plain(f"{one.sentence} {one.fix}"))
             st.caption(words.plain(f"Source: {one.source}."))
-
-
-def _lookup(one: Finding) -> Lookup | None:
-    """What the check of a foreign key does."""
-    if one.schema is None or one.table is None or not one.columns:
-        return None
-    return Lookup(one.schema, one.table, one.columns)
 
 
 def _touching(shown: Indexes, one: Finding, lookup: Lookup | None) -> list[Origin]:

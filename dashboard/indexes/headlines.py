@@ -15,8 +15,9 @@ def show(shown: Indexes) -> None:
 
 def _to_make(shown: Indexes) -> Headline:
     advised = shown.advised
-    wanted = {one.ddl for one in advised.advice if one.verdict == "create_index"} if advised is not None else set()
-    missing = {one.ddl for one in shown.index_findings if one.rule == "foreign_key" and one.ddl}
+    advice = advised.advice if advised is not None else []
+    wanted = {one.ddl.rstrip(";") for one in advice if one.verdict == "create_index" and one.ddl}
+    missing = {one.ddl.rstrip(";") for one in shown.index_findings if one.rule == "foreign_key" and one.ddl}
     return Headline(
         "Indexes to make",
         str(len(wanted | missing)),

@@ -125,8 +125,13 @@ class Advisor:
                 connection = open_ones.enter_context(self._planning())
                 costly, others = _split(workload.statements) if self._connect is not None else ([], workload.statements)
                 found = advise(connection, others) if others else []
+                if self._connect is not None:
+                    # What was only estimated is tried as well, together with what costs the most.
+                    promising = {name for one in found if one.verdict == "create_index" for name in one.statements}
+                    costly += [one for one in others if one.name in promising]
+                    found = [one for one in found if not promising.intersection(one.statements)]
                 if costly:
-                    standing.step = f"Trying indexes for the {counted(len(costly), 'statement')} that cost the most"
+                    standing.step = f"Trying indexes for the {counted(len(costly), 'statement')} that gain the most"
                     self._trying = open_ones.enter_context(self._building())
                     found += advise(connection, costly, build_on=self._trying)
         found.sort(key=lambda one: (one.verdict == "none", SEVERITIES.index(one.severity)))

@@ -88,3 +88,8 @@ def age_text(age: timedelta) -> str:
 def counted(number: int, noun: str) -> str:
     """1 row, 2,345 rows."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def same_statement(ddl: str | None, other: str | None) -> bool:
+    """Whether two statements of ours are the same but for what ends them."""
+    return ddl is not None and other is not None and ddl.rstrip("; ") == other.rstrip("; ")

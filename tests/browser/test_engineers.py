@@ -72,7 +72,8 @@ def test_from_a_slow_query_to_a_confirmed_index(open_page: Any) -> None:
     advised(page)
     expect(page.get_by_role("heading", name="Foreign key without an index: Image_generationId_fkey")).to_be_visible()
     expect(page.get_by_role("heading", name="Covered index: Generation_organizationId_idx")).to_be_visible()
-    assert "Make an index on" not in shown(page), "an index is advised for a healthy statement"
+    advised_on = re.findall(r"^Make an index on (.*)$", shown(page), flags=re.MULTILINE)
+    assert set(advised_on) <= {'"Image"'}, "an index is advised for a healthy statement"
     keep(page, "engineers-advice")
 
     apply(page, "Make this index", "Image_generationId_idx was made. Confirmed")

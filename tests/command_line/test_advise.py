@@ -47,6 +47,8 @@ def images(second_server: SecondServer) -> str:
             "INSERT INTO \"Image\" SELECT 'img-' || n, 'gen-' || n / 3, repeat('u', 80), 512 FROM"
             " generate_series(1, 60000) AS n"
         )
+    # In another session: the first one's count of rows changed reaches the statistics as it ends.
+    with second_server.connected("images", cluster.OWNER) as owner:
         owner.execute("VACUUM (ANALYZE)")
     return second_server.url("images", cluster.READER)
 

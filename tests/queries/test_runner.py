@@ -446,6 +446,7 @@ def test_an_execution_is_recorded_when_the_one_who_started_it_has_left(make_serv
 
 def test_a_background_failure_is_recorded_and_not_tried_again_at_once(make_services: MakeServices) -> None:
     services = make_services(cache_ttl_s=1.0, cache_stale_s=60)
+    services.plan_keeper.stop()  # it makes statements too, to ask for their plans
     runs: list[int] = []
 
     def build(tables: Tables) -> sa.Select[Any]:

@@ -15,7 +15,7 @@ from queries.performance.advice.index import Index, Key, covers, quoted
 from queries.performance.advice.parsing import Parsed
 from queries.performance.advice.scans import Scan, alias_matches, order_key
 
-MOST_KEYS, MOST_INCLUDED, MOST_PER_SCAN = 4, 6, 40
+MOST_KEYS, MOST_INCLUDED, MOST_PER_SCAN = 4, 4, 40
 WIDEST_INCLUDE_BYTES, WIDEST_KEY_BYTES = 96.0, 400.0
 RARE_FRACTION, BRIN_CORRELATION, BRIN_ROWS = 0.25, 0.95, 100_000
 _TENANT_WORDS = ("organization", "organisation", "tenant", "workspace", "org", "account", "company", "team")
@@ -54,7 +54,7 @@ def options(scan: Scan, table: Table, parsed: Parsed, popularity: Mapping[tuple[
     fresh = [
         (one,)
         for one in _without_twins(dict.fromkeys(singles))
-        if not _exists(one, table) and not _is_served(one, scan, table)
+        if not _exists(one, table) and not _is_served(one, scan, table, wanted.orders)
     ]
     return [*fresh[:MOST_PER_SCAN], *_for_either(scan, table, wanted)]
 
@@ -197,7 +197,8 @@ def _with_include(keys: tuple[Key, ...], wanted: Wanted, table: Table) -> Iterat
     rest = tuple(name for name in wanted.needed if name not in held)
     columns = [table.columns[name] for name in rest]
     width = sum(column.width for column in columns)
-    if rest and len(rest) <= MOST_INCLUDED and width <= WIDEST_INCLUDE_BYTES:
+    is_whole = len(rest) + len(held) >= len(table.columns) or any(key.expression for key in keys)
+    if rest and not is_whole and len(rest) <= MOST_INCLUDED and width <= WIDEST_INCLUDE_BYTES:
         yield replace(plain, include=rest)
 
 
@@ -298,22 +299,24 @@ def _exists(index: Index, table: Table) -> bool:
     return any(one.index is not None and covers(one.index, index) for one in table.indexes)
 
 
-def _is_served(index: Index, scan: Scan, table: Table) -> bool:
+def _is_served(index: Index, scan: Scan, table: Table, wanted: Sequence[tuple[Key, ...]]) -> bool:
     """Whether an index that is there answers all that this one would. The planner may still cost this one less, because
     it knows nothing of the order in which an index's later columns lie; the clock does not agree."""
     if index.include or index.where or index.method != "btree":
         return False
-    terms, order = matched(index, scan)
+    terms, order = matched(index, scan, wanted)
+    if not terms and not order:
+        return False
     for one in table.indexes:
         if one.index is None or one.index.method != "btree" or one.index.where:
             continue
-        held, held_order = matched(one.index, scan)
+        held, held_order = matched(one.index, scan, wanted)
         if set(terms) <= set(held) and (not order or held_order):
             return True
     return False
 
 
-def matched(index: Index, scan: Scan) -> tuple[list[Term], bool]:
+def matched(index: Index, scan: Scan, wanted: Sequence[tuple[Key, ...]]) -> tuple[list[Term], bool]:
     """The terms of a scan that the index's first keys answer, and whether what follows is in an order asked for."""
     terms = [*scan.terms, *scan.joins]
     found: list[Term] = []
@@ -323,7 +326,7 @@ def matched(index: Index, scan: Scan) -> tuple[list[Term], bool]:
         found += equal or [one for one in mine if one.kind in ("range", "prefix")]
         if not equal:
             names = [key.column for key in index.keys[place:]]
-            orders = [[one.column for one in order if not _is_equal(one, terms)] for order in scan.orders]
+            orders = [[one.column for one in order if not _is_equal(one, terms)] for order in wanted]
             return found, any(order and names[: len(order)] == order for order in orders)
     return found, False
 

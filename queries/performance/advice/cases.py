@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import psycopg
 
 from queries.performance.advice.candidates import Option
 from queries.performance.advice.catalog import Relation, Table
+from queries.performance.advice.corrections import corrected_cost
+from queries.performance.advice.index import Index
 from queries.performance.advice.model import TENANT_KINDS, Statement, TenantKind
 from queries.performance.advice.parsing import Parsed, UnreadableError, UnusableError, with_types
 from queries.performance.advice.planner import Node, Planner, Prepared, careful_cost
@@ -23,8 +26,8 @@ Costs = Mapping[TenantKind, float]
 
 @dataclass(slots=True)
 class Case:
-    """A statement, its prepared texts by kind (kinds with the same values share one) and its plans of today. `trifle` is
-    a cost that nobody notices, some pages out of order: differences below it are none."""
+    """A statement, its prepared texts by kind (kinds with the same values share one) and its plans of today. `trifle`
+    is a cost that nobody notices, some pages out of order: differences below it are none."""
 
     statement: Statement
     parsed: Parsed
@@ -32,7 +35,9 @@ class Case:
     plans: dict[TenantKind, Node]
     before: dict[TenantKind, float]
     ms_per_cost: dict[TenantKind, float]
+    is_measured: bool = False
     trifle: float = 16.0
+    tables: Mapping[Relation, Table] = field(default_factory=dict)
     scans: list[Scan] = field(default_factory=list)
     options: list[Option] = field(default_factory=list)
     outcomes: dict[Option, dict[TenantKind, float]] = field(default_factory=dict)
@@ -46,6 +51,10 @@ class Case:
     def pilot(self) -> TenantKind:
         """The kind that costs most today; the first of equals."""
         return max(self.before, key=lambda kind: (self.before[kind], -TENANT_KINDS.index(kind)))
+
+    def cost(self, plan: Node, indexes: Mapping[str, Index] = MappingProxyType({})) -> float:
+        """A plan's cost as far as it is to be trusted; `indexes` are those that are not there, by the plan's names."""
+        return corrected_cost(plan, self.tables, indexes)
 
     def ms(self, costs: Costs) -> dict[TenantKind, float]:
         return {kind: costs[kind] * self.ms_per_cost[kind] for kind in TENANT_KINDS if kind in costs}
@@ -76,11 +85,18 @@ def opened(planner: Planner, statement: Statement, parsed: Parsed, text: str, *,
         raise (UnreadableError if is_forbidden else UnusableError)(_refusal(error)) from None
     before = {kind: careful_cost(plan) for kind, plan in plans.items()}
     rates = {kind: _rate(statement, before, kind, times) for kind in plans}
-    return Case(statement, parsed, prepared, plans, before, rates)
+    is_measured = bool(times) or bool(statement.mean_ms)
+    return Case(statement, parsed, prepared, plans, before, rates, is_measured)
 
 
 def read_scans(case: Case, tables: Mapping[Relation, Table]) -> None:
-    """What the plans of all kinds look for; the same scan of two kinds once."""
+    """What the plans of all kinds look for, the same scan of two kinds once; and what they cost, as far as the tables
+    tell."""
+    case.tables = tables
+    known_ms = case.ms(case.before) if case.is_measured else {}
+    case.before = {kind: case.cost(plan) for kind, plan in case.plans.items()}
+    if known_ms:
+        case.ms_per_cost = {kind: known_ms[kind] / max(case.before[kind], 0.01) for kind in known_ms}
     seen: set[tuple[object, ...]] = set()
     for kind in case.plans:
         for scan in scans(case.plans[kind], tables):

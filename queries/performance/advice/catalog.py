@@ -14,6 +14,7 @@ from queries.tables import OUR_SCHEMA
 _TABLES = """
 SELECT c.oid, n.nspname, c.relname, c.relkind::text, c.reltuples::float8, pg_relation_size(c.oid), c.relispartition,
        s.last_analyze IS NOT NULL OR s.last_autoanalyze IS NOT NULL, coalesce(s.n_mod_since_analyze, 0),
+       pg_relation_size(c.oid) > 1.2 * 8192 * c.relpages OR s.n_tup_upd + s.n_tup_del >= 0.5 * c.reltuples,
        coalesce(s.n_tup_ins + s.n_tup_upd + s.n_tup_del, 0),
        (SELECT extract(epoch FROM now() - coalesce(d.stats_reset, pg_postmaster_start_time()))::float8 / 86400
         FROM pg_stat_database AS d WHERE d.datname = current_database()),
@@ -231,7 +232,7 @@ def _bare(definition: str) -> str:
 
 
 def _table(row: tuple[Any, ...], columns: dict[str, Column], indexes: tuple[Existing, ...]) -> Table:
-    oid, schema, name, kind, rows, size, is_partition, was_analyzed, changed, written, days, is_readable = row
+    oid, schema, name, kind, rows, size, is_partition, was_analyzed, changed, is_other, written, days, is_readable = row
     has_gathered = any(column.average_width is not None for column in columns.values())
     return Table(
         oid=oid,
@@ -245,7 +246,8 @@ def _table(row: tuple[Any, ...], columns: dict[str, Column], indexes: tuple[Exis
         size_bytes=size,
         # A restored or upgraded server forgets when it analyzed, and keeps what it found.
         was_analyzed=was_analyzed or has_gathered or rows > 0,
-        changed_since_analyze=changed,
+        # What a session inserted just before it analyzed is counted only afterwards, and is known all the same.
+        changed_since_analyze=changed if is_other else 0,
         rows_written_per_day=written / days if days and days >= 1 else None,
         is_readable=is_readable,
         columns=columns,

@@ -75,7 +75,7 @@ def _index_cost(scan: Scan, index: Index, table: Table, random_page_cost: float)
     rows = max(table.rows, 1.0)
     own = {term: _selectivity(term, table) for term in scan.terms if term.kind not in ("other", "not_null", "like")}
     joins = [term for term in scan.joins if term.kind == "eq"]
-    answered, by_order = matched(index, scan)
+    answered, by_order = matched(index, scan, scan.orders)
     if not answered and not by_order and not index.where:
         return math.inf
     kept = max(scan.rows_out / rows, _RARE)

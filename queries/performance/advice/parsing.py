@@ -70,8 +70,7 @@ def parsed(statement: Statement) -> Parsed:
     if is_a(tree, ast.SelectStmt) and tree.intoClause is not None:
         raise UnusableError("SELECT INTO makes a table; advice is given for queries")
     start, length = trees[0].stmt_location or 0, trees[0].stmt_len or 0
-    raw = statement.sql.encode()
-    text = (raw[start : start + length] if length else raw[start:]).decode()
+    text = statement.sql[start : start + length] if length else statement.sql[start:]
     return Parsed(
         tree=tree,
         text=text.rstrip().rstrip(";"),
@@ -85,18 +84,17 @@ def with_types(text: str, types: tuple[str, ...] | None) -> str:
     """The text with each `$n` cast to its known type, so that a value is never guessed to be of another."""
     if not types:
         return text
-    raw = text.encode()
-    pieces: list[bytes] = []
+    pieces: list[str] = []
     end = 0
     for token in scan(text):
         if token.name != "PARAM":
             continue
-        number = int(raw[token.start + 1 : token.end + 1])
+        number = int(text[token.start + 1 : token.end + 1])
         if 1 <= number <= len(types) and types[number - 1]:
             cast = _type_name(types[number - 1])
-            pieces += [raw[end : token.start], b"(", raw[token.start : token.end + 1], b"::", cast.encode(), b")"]
+            pieces += [text[end : token.start], "(", text[token.start : token.end + 1], "::", cast, ")"]
             end = token.end + 1
-    return b"".join([*pieces, raw[end:]]).decode()
+    return "".join([*pieces, text[end:]])
 
 
 def is_a(node: Any, kind: Any) -> bool:

@@ -57,7 +57,7 @@ def rewritten(text: str, types: Mapping[str, str]) -> Rewritten | None:
 
 def _clause(node: Any, types: Mapping[str, str], changes: list[tuple[str, str]], presumes: list[str]) -> Any:
     if is_a(node, ast.BoolExpr):
-        change = _not_in(node)
+        change = _not_in(node) or _month(node)
         if change is None:
             node.args = tuple(_clause(one, types, changes, presumes) for one in node.args)
             return node
@@ -134,6 +134,34 @@ def _year(hidden: Any, operator: str, value: Any, types: Mapping[str, str]) -> _
         return None
     year = f"({written(value)})::int"
     return _Change(_span(written(call[1]), operator, f"make_date({year}, 1, 1)", f"make_date({year} + 1, 1, 1)"))
+
+
+def _month(node: Any) -> _Change | None:
+    """`extract(year from column) = 2026 AND extract(month from column) = 2`, beside whatever else must hold."""
+    if node.boolop != enums.BoolExprType.AND_EXPR:
+        return None
+    parts = {place: found for place, one in enumerate(node.args) if (found := _part(one)) is not None}
+    for year, (unit, column, value) in parts.items():
+        for month, (other, same, number) in parts.items():
+            if (unit, other) == ("year", "month") and column == same:
+                start = f"make_date(({value})::int, ({number})::int, 1)"
+                span = f"{column} >= {start} AND {column} < {start} + interval '1 month'"
+                rest = [written(one) for place, one in enumerate(node.args) if place not in (year, month)]
+                return _Change(" AND ".join([span, *(f"({one})" for one in rest)]))
+    return None
+
+
+def _part(node: Any) -> tuple[str, str, str] | None:
+    """(unit, column, value) of `extract(unit from column) = value`."""
+    if not is_a(node, ast.A_Expr) or node.kind != enums.A_Expr_Kind.AEXPR_OP or node.name[-1].sval != "=":
+        return None
+    for hidden, value in ((node.lexpr, node.rexpr), (node.rexpr, node.lexpr)):
+        call = _call(hidden, "extract", 2) or _call(hidden, "date_part", 2)
+        unit = (_text(call[0]) or "").lower() if call else ""
+        plain = not any(is_a(one, ast.ColumnRef) for one in every(value))
+        if unit in ("year", "month") and column_of(call[1]) is not None and plain:
+            return unit, written(call[1]), written(value)
+    return None
 
 
 def _to_char(hidden: Any, operator: str, value: Any, types: Mapping[str, str]) -> _Change | None:

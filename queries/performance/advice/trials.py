@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from queries.performance.advice.candidates import Option
 from queries.performance.advice.cases import Case, Costs, times_ms
-from queries.performance.advice.index import Index
+from queries.performance.advice.index import Index, covers
 from queries.performance.advice.model import TenantKind
-from queries.performance.advice.planner import Node, Planner, careful_cost, indexes_read
+from queries.performance.advice.planner import Node, Planner, indexes_read
 from queries.performance.advice.what_if import WhatIf
 
 # Costs at least halved; nothing may become slower than this; as good as the best is what comes this near.
@@ -18,6 +18,8 @@ HALVED, SLOWER, AS_GOOD = 2.0, 1.02, 1.15
 LEAST_GAIN_MS_PER_CALL, LEAST_GAIN_MS_PER_DAY = 0.2, 500.0
 _MOST_TRIED, _MOST_SHARED, _MOST_IN_A_SET = 60, 12, 4
 _FLOOR = 10.0
+# What a second, wider copy of an index has to save more than a first one.
+_MORE_FOR_A_COPY = 5.0
 
 
 def try_candidates(planner: Planner, what_if: WhatIf, case: Case) -> None:
@@ -28,7 +30,7 @@ def try_candidates(planner: Planner, what_if: WhatIf, case: Case) -> None:
     used: list[list[Index]] = []
     with what_if.with_indexes(everything) as names:
         for kind, plan in _plans(planner, case, tuple(case.before)):
-            case.least[kind] = float(plan["Total Cost"])
+            case.least[kind] = min(float(plan["Total Cost"]), case.cost(plan, names))
             used.append([names[one] for one in sorted(indexes_read(plan)) if one in names])
     if any(case.before[kind] >= HALVED * case.least[kind] for kind in case.least):
         _try(planner, what_if, case, [*_sets(used), *case.options])
@@ -53,7 +55,11 @@ def try_shared(planner: Planner, what_if: WhatIf, case: Case, others: Iterable[O
 def good_options(case: Case) -> dict[Option, Costs]:
     """The options that pass the gate and are nearly as good as the best of them. One index more has to pass the gate
     again, held against the best with fewer."""
-    passing = {option: costs for option, costs in case.outcomes.items() if passes(case, costs)}
+    passing = {
+        option: costs
+        for option, costs in case.outcomes.items()
+        if passes(case, costs, times=_MORE_FOR_A_COPY if _is_wider_copy(case, option) else 1.0)
+    }
     best: Costs | None = None
     kept: dict[Option, Costs] = {}
     for size in sorted({len(option) for option in passing}):
@@ -80,12 +86,24 @@ def _is_worth_more(case: Case, best: Costs, finer: Costs) -> bool:
     return halved and saved >= LEAST_GAIN_MS_PER_CALL and saved * case.statement.calls_per_day >= LEAST_GAIN_MS_PER_DAY
 
 
-def passes(case: Case, costs: Costs) -> bool:
-    """The gate: nothing slower, a kind of tenant's cost at least halved, and enough saved a call and a day."""
+def _is_wider_copy(case: Case, option: Option) -> bool:
+    """Whether an index that is there has the same keys, and only columns to be read from the index itself are new."""
+    plain = [Index(one.schema, one.table, one.keys) for one in option if one.include and not one.where]
+    return any(
+        held.index is not None and covers(held.index, one)
+        for one in plain
+        for held in case.tables[one.schema, one.table].indexes
+    )
+
+
+def passes(case: Case, costs: Costs, *, times: float = 1.0) -> bool:
+    """The gate: nothing slower, a kind of tenant's cost at least halved, and enough saved a call and a day, or `times`
+    that."""
     slower = any(costs[kind] > case.before[kind] * SLOWER for kind in costs)
     halved = any(case.before[kind] >= HALVED * costs[kind] for kind in _usual(costs))
-    saved = case.gain_ms_per_call(costs) >= LEAST_GAIN_MS_PER_CALL and case.gain_ms_per_day(costs) >= (
-        LEAST_GAIN_MS_PER_DAY
+    saved = (
+        case.gain_ms_per_call(costs) >= LEAST_GAIN_MS_PER_CALL * times
+        and case.gain_ms_per_day(costs) >= LEAST_GAIN_MS_PER_DAY * times
     )
     return halved and saved and not slower
 
@@ -101,27 +119,26 @@ def _try(planner: Planner, what_if: WhatIf, case: Case, options: Iterable[Option
     tried: dict[Option, float] = {}
     for option in list(dict.fromkeys(options))[:_MOST_TRIED]:
         if option not in case.outcomes:
-            for _, plan in _with(planner, what_if, case, option, (pilot,)):
-                tried[option] = careful_cost(plan)
+            tried.update((option, cost) for cost in _with(planner, what_if, case, option, (pilot,)).values())
     if not tried:
         return
     best = min([*tried.values(), *(costs[pilot] for costs in case.outcomes.values())])
     for option, cost in tried.items():
         if cost <= best * 1.5 + case.trifle and cost < case.before[pilot]:
             rest = tuple(kind for kind in case.before if kind != pilot)
-            costs = {kind: careful_cost(plan) for kind, plan in _with(planner, what_if, case, option, rest)}
-            case.outcomes[option] = {pilot: cost, **costs}
+            case.outcomes[option] = {pilot: cost, **_with(planner, what_if, case, option, rest)}
 
 
 def _with(
     planner: Planner, what_if: WhatIf, case: Case, option: Option, kinds: tuple[TenantKind, ...]
-) -> list[tuple[TenantKind, Node]]:
+) -> dict[TenantKind, float]:
+    """Costs with these indexes; nothing when PostgreSQL refuses one of them."""
     if not kinds:
-        return []
+        return {}
     with what_if.with_indexes(option) as names:
         if len(names) < len(option):
-            return []
-        return list(_plans(planner, case, kinds))
+            return {}
+        return {kind: case.cost(plan, names) for kind, plan in _plans(planner, case, kinds)}
 
 
 def _plans(planner: Planner, case: Case, kinds: tuple[TenantKind, ...]) -> Iterator[tuple[TenantKind, Node]]:
@@ -167,4 +184,4 @@ def try_built(planner: Planner, what_if: WhatIf, cases: Sequence[Case], option: 
 def _seen(planner: Planner, case: Case, names: Mapping[str, Index]) -> tuple[Costs, frozenset[Index]]:
     plans = dict(_plans(planner, case, tuple(case.before)))
     read = {names[one] for plan in plans.values() for one in indexes_read(plan) if one in names}
-    return {kind: careful_cost(plan) for kind, plan in plans.items()}, frozenset(read)
+    return {kind: case.cost(plan, names) for kind, plan in plans.items()}, frozenset(read)

@@ -67,14 +67,13 @@ def _replaced(text: str, views: set[tuple[str, str]]) -> str:
     """The text with each `schema.view` of these read from the temporary schema, also before a column's name."""
     if not views:
         return text
-    raw = text.encode()
     tokens = list(scan(text))
-    words = [raw[token.start : token.end + 1].decode() for token in tokens]
-    pieces: list[bytes] = []
+    words = [text[token.start : token.end + 1] for token in tokens]
+    pieces: list[str] = []
     end = 0
     for place in range(len(tokens) - 2):
         named = (unquoted(words[place]), unquoted(words[place + 2]))
         if words[place + 1] == "." and named in views:
-            pieces += [raw[end : tokens[place].start], b"pg_temp"]
+            pieces += [text[end : tokens[place].start], "pg_temp"]
             end = tokens[place].end + 1
-    return b"".join([*pieces, raw[end:]]).decode()
+    return "".join([*pieces, text[end:]])
