@@ -42,7 +42,7 @@ SUPERUSER, APP, OWNER, READER = "postgres", databases.APP, databases.OWNER, data
 IS_CI = os.environ.get("CI", "").lower() in ("1", "true", "yes")
 
 hypothesis.settings.register_profile("default", deadline=None, max_examples=60)
-hypothesis.settings.register_profile("ci", deadline=None, max_examples=100, print_blob=True)
+hypothesis.settings.register_profile("ci", deadline=None, max_examples=60, print_blob=True)
 hypothesis.settings.load_profile("ci" if IS_CI else "default")
 
 
@@ -243,7 +243,7 @@ def second_server() -> Iterator[SecondServer]:
 
 @pytest.fixture(scope="session")
 def data_folder() -> Iterator[Path]:
-    """A data folder that the first start of the real program fills, for the tests of one xdist group."""
+    """A data folder that the first start of the real program fills. The worker's tests use it one after the other."""
     with tempfile.TemporaryDirectory(prefix="usage-dashboard-run-") as folder:
         yield Path(folder) / "data"
 

@@ -17,7 +17,8 @@ from queries.database import ALL_TENANTS, TENANTS_SETTING, our_wall_comment, wal
 from queries.mapping import Mapping
 from queries.tables import NOTE_COLUMNS, OUR_SCHEMA, our_wall_name, reflected_tables, wall_name
 
-_SETTING = f"current_setting('{TENANTS_SETTING}', true)"
+# Once a transaction has named tenants, the setting is an empty text for the rest of its session.
+_SETTING = f"NULLIF(current_setting('{TENANTS_SETTING}', true), '')"
 _OUR_READABLE_TABLES = ("query_log", "statement", "plan", "baseline", "index_change", "aggregate_state")
 
 

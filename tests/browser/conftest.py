@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.browser.looking import PATIENCE_MS, WIDE, is_ours, settle
 from tests.running import Dashboard, free_port
+
+expect.set_options(timeout=PATIENCE_MS)
 
 
 @pytest.fixture(scope="module")
@@ -21,15 +23,29 @@ def dashboard(data_folder: Path) -> Iterator[Dashboard]:
         running.stop()
 
 
-@pytest.fixture
-def open_page(browser: Browser, dashboard: Dashboard) -> Iterator[Any]:
-    """Opens an address in a browser of its own; a request that leaves the machine, or a page error, is a failure."""
-    contexts, strangers, errors = [], [], []
+@pytest.fixture(scope="module")
+def visited(browser: Browser, dashboard: Dashboard) -> Iterator[BrowserContext]:
+    """A browser that keeps what does not change, scripts and styles, from one page to the next."""
+    context = browser.new_context()
+    yield context
+    context.close()
 
-    def opened(path: str, *, viewport: dict[str, int] = WIDE, scheme: str = "light") -> Page:
-        context = browser.new_context(viewport=viewport, color_scheme=scheme)  # type: ignore[arg-type]
-        contexts.append(context)
+
+@pytest.fixture
+def open_page(browser: Browser, visited: BrowserContext, dashboard: Dashboard) -> Iterator[Any]:
+    """Opens an address in a tab, or, `anew`, in a browser that knows nothing; a request that leaves the machine, or a
+    page error, is a failure."""
+    pages, contexts, strangers, errors = [], [], [], []
+
+    def opened(path: str, *, viewport: dict[str, int] = WIDE, scheme: str = "light", anew: bool = False) -> Page:
+        context = visited
+        if anew:
+            context = browser.new_context()
+            contexts.append(context)
         page = context.new_page()
+        pages.append(page)
+        page.set_viewport_size(viewport)  # type: ignore[arg-type]
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
         page.set_default_timeout(PATIENCE_MS)
         page.on("request", lambda one: strangers.append(one.url) if not is_ours(one.url, dashboard) else None)
         page.on("pageerror", lambda error: errors.append(str(error)))
@@ -38,7 +54,7 @@ def open_page(browser: Browser, dashboard: Dashboard) -> Iterator[Any]:
         return page
 
     yield opened
-    for context in contexts:
-        context.close()
+    for one in (*pages, *contexts):
+        one.close()
     assert strangers == [], "requests left the machine"
     assert errors == [], "the page raised errors"

@@ -13,7 +13,7 @@ from queries.embedded.attach import AttachedServer
 from tests.browser.looking import NARROW, WIDE
 from tests.running import Dashboard
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("run"), pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("accessibility"), pytest.mark.timeout(400)]
 
 AXE = (resources.files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
 GRAVE = ("serious", "critical")

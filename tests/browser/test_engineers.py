@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.looking import NARROW, WIDE, keep, settle, shown
 from tests.running import Dashboard, free_port
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("run"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("engineers"), pytest.mark.timeout(600)]
 
 # Candidates are built and rolled back, and statements measured; what is asserted is that it comes, not when.
 LONG_MS = 240_000

@@ -13,7 +13,7 @@ from queries.embedded.attach import AttachedServer
 from tests.browser.looking import keep, settle
 from tests.running import Dashboard
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("run"), pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("notes_and_files"), pytest.mark.timeout(400)]
 
 
 @pytest.fixture

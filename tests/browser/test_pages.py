@@ -15,7 +15,7 @@ from queries.embedded.attach import AttachedServer
 from tests.browser.looking import NARROW, WIDE, keep, settle, shown
 from tests.running import ROOT, Dashboard
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("run"), pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("pages"), pytest.mark.timeout(400)]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -8,9 +8,10 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Page, expect
 
+from demo.tenants import PERSONAS
 from tests.browser.looking import NARROW, WIDE, keep, settle, shown
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("run"), pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("tenant"), pytest.mark.timeout(400)]
 
 VIEWS = ("Overview", "Credits", "Users", "Quotas", "Quality", "Generations", "Ledger", "Compare")
 
@@ -39,15 +40,19 @@ def click_row(page: Page) -> None:
     settle(page)
 
 
-@pytest.fixture
-def tenant(open_page: Any) -> str:
-    """A tenant that has generated something: the first of the list."""
+@pytest.fixture(scope="module")
+def tenant() -> str:
+    """A tenant that has generated something: the largest."""
+    return PERSONAS[0].organization_id
+
+
+def test_a_tenant_is_found_by_its_name(open_page: Any, tenant: str) -> None:
     page = open_page("/tenant")
-    page.get_by_role("textbox", name="Search tenants").fill("Northlight")
+    page.get_by_role("textbox", name="Search tenants").fill(PERSONAS[0].name)
     page.get_by_role("textbox", name="Search tenants").press("Enter")
-    page.get_by_role("button", name="Northlight Atelier").click()
+    page.get_by_role("button", name=PERSONAS[0].name).click()
     page.wait_for_url(re.compile("tenant=org"))
-    return parameters(page)["tenant"]
+    assert parameters(page)["tenant"] == tenant
 
 
 @pytest.mark.parametrize(("viewport", "scheme"), [(WIDE, "light"), (WIDE, "dark"), (NARROW, "light")])

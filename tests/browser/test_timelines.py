@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.looking import NARROW, WIDE, keep, settle, shown
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("run"), pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("timelines"), pytest.mark.timeout(400)]
 
 PLOT = "[class*='st-key-timeline-'] .nsewdrag"
 
@@ -86,7 +86,7 @@ def test_a_drag_zooms_a_click_lists_and_the_link_shows_the_same(open_page: Any) 
     # A click on a bar of a stack is one series; the list says which.
     assert parameters(page).get("type") == "TEXT_TO_IMAGE"
     assert "Type: Text to image" in shown(page)
-    again = open_page(path_of(page))
+    again = open_page(path_of(page), anew=True)
     assert listed.group() in shown(again)
     behind, first = said(page), said(again)
     assert (
@@ -145,7 +145,7 @@ def test_from_the_portfolio_to_a_tenants_generations(open_page: Any) -> None:
         one: chosen[one] for one in ("tenant", "gfrom", "gto")
     }
     expect(page.get_by_role("heading", level=1)).to_have_text(name)
-    again = open_page(path_of(page))
+    again = open_page(path_of(page), anew=True)
     expect(again.get_by_role("heading", level=1)).to_have_text(name)
     counted = re.compile(r"\d+ to \d+ of [\d,]+ generations?|No generations")
     found = counted.search(shown(page))

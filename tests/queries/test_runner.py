@@ -319,6 +319,8 @@ def test_the_reader_sees_nothing_through_the_walls_without_naming_tenants(
         for setting, seen in (("all", len(tenant_ids(app_url))), ("{}", 0), (f'{{"{first}","{second}"}}', 2)):
             connection.execute("SELECT set_config('usage_dashboard.tenants', %s, true)", [setting])
             assert connection.execute(count).fetchone() == (seen,)
+        connection.commit()
+        assert connection.execute(count).fetchone() == (0,), "a later transaction that names none"
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             connection.execute('SELECT count(*) FROM public."Organization"')
 
