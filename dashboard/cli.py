@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from dashboard.commands.advise import advise_command
+from dashboard.commands.alerts import alerts
 from dashboard.commands.demo import demo_app
 from dashboard.commands.digest import digest
 from dashboard.commands.load_events import load_events
@@ -27,6 +28,7 @@ app.command()(run)
 app.command()(migrate)
 app.command()(refresh)
 app.command()(digest)
+app.command()(alerts)
 app.command("load-events")(load_events)
 app.command("advise")(advise_command)
 app.command("slow")(slow_command)

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from dashboard import services
+from dashboard import alerts, services
 from dashboard.logs import adopt_streamlit_loggers, configure_logging
 from queries.errors import UsageDashboardError
 from queries.settings import load_settings
@@ -58,13 +58,18 @@ async def lifespan(app: Any) -> AsyncIterator[dict[str, Any]]:  # noqa: ARG001 -
         settings = load_settings()
         configure_logging(settings.log_format, settings.log_level)
     held = services.current()
+    alerter = alerts.alerter(held)
     try:
         await asyncio.to_thread(_warm)
         adopt_streamlit_loggers()
         if held.refresher is not None:
             held.refresher.start()
+        if alerter is not None:
+            alerter.start()
         yield {}
     finally:
+        if alerter is not None:
+            await asyncio.to_thread(alerter.stop)
         await asyncio.to_thread(held.close)
 
 

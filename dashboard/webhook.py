@@ -25,8 +25,8 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def post(address: SecretStr, document: Mapping[str, Any], *, timeout_s: float = TIMEOUT_S) -> None:
-    """POST it; WebhookError unless the answer is 2xx."""
+def post(address: SecretStr, document: Mapping[str, Any], *, setting: str, timeout_s: float = TIMEOUT_S) -> None:
+    """POST it; WebhookError, which names the setting that the address is from, unless the answer is 2xx."""
     url = address.get_secret_value()
     body = json.dumps(document, ensure_ascii=False).encode()
     try:
@@ -40,10 +40,10 @@ def post(address: SecretStr, document: Mapping[str, Any], *, timeout_s: float = 
         with refused:
             status = refused.code
         raise WebhookError(
-            f"the webhook answered {status}; check DIGEST_WEBHOOK_URL, then run the digest again"
+            f"the webhook answered {status}, and what it did not take is told the next time; check {setting}"
         ) from None
     except (OSError, HTTPException, ValueError) as failed:  # their messages may quote the address
         raise WebhookError(
-            f"the webhook cannot be reached ({type(failed).__name__}); check DIGEST_WEBHOOK_URL and the network, then"
-            " run the digest again"
+            f"the webhook cannot be reached ({type(failed).__name__}), and what it did not take is told the next time;"
+            f" check {setting} and the network"
         ) from None

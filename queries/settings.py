@@ -62,6 +62,17 @@ class Settings(BaseSettings):
     digest_webhook_url: SecretStr | None = Field(
         None, description="Slack-compatible webhook (https://...) that `digest` posts to. Unset: it prints."
     )
+    alert_webhook_url: SecretStr | None = Field(
+        None,
+        description="Slack-compatible webhook (https://...) that slow queries and regressions are posted to."
+        " Unset: alerts are off.",
+    )
+    alert_every_s: float = Field(
+        3600.0, ge=60, le=86_400, description="The same query is told again after this at the earliest; 60 to 86400."
+    )
+    alert_most_per_hour: int = Field(
+        10, ge=1, le=100, description="Alerts sent in an hour at most, by all processes together; 1 to 100."
+    )
     log_format: Literal["text", "json"] = Field("text", description="`text` for a terminal, `json` for a collector.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least severe line logged.")
 
@@ -80,7 +91,7 @@ class Settings(BaseSettings):
             raise ValueError("an address that starts with postgresql:// is accepted")
         return value
 
-    @field_validator("digest_webhook_url")
+    @field_validator("digest_webhook_url", "alert_webhook_url")
     @classmethod
     def _https_or_local(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not _is_https_or_local(value.get_secret_value()):

@@ -40,7 +40,7 @@ def digest(
     configure_logging(settings.log_format, settings.log_level)
     now = datetime.now(UTC)
     today = local_date(now, settings.reporting_zone)
-    with _opened(settings) as held:
+    with opened(settings) as held:
         if held.database.owner is None:
             _print(digests.listing(_present(held, EVERYBODY, now), today))
             _say(_CANNOT_REMEMBER)
@@ -55,7 +55,7 @@ def _tell(held: services.Services, now: datetime, today: date, *, dry_run: bool)
         if address is None:
             _print(text)
         else:
-            webhook.post(address, digests.slack_document(text))
+            webhook.post(address, digests.slack_document(text), setting="DIGEST_WEBHOOK_URL")
 
     assert held.database.owner is not None, "asked before"
     with remembering(held.database.owner) as memory:
@@ -82,7 +82,7 @@ def _present(held: services.Services, recipient: Recipient, now: datetime) -> Se
 
 
 @contextmanager
-def _opened(settings: Settings) -> Iterator[services.Services]:
+def opened(settings: Settings) -> Iterator[services.Services]:
     """The services of DATABASE_URL, or of the embedded demo: of the server that a running dashboard holds, else started
     and stopped again here."""
     # Nobody signs in here: who may start this command reads everything anyhow.

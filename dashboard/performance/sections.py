@@ -14,7 +14,7 @@ from dashboard.headline import Headline
 from dashboard.performance import choices, questions, run
 from dashboard.performance.choices import BOTH, OURS, SLOW_PAGER, THEIRS, Chosen
 from dashboard.performance.readings import may_see_parameters, readings
-from dashboard.performance.sentences import WEEKDAYS, hit_share, hour, regression, sums
+from dashboard.performance.sentences import WEEKDAYS, alerting, hit_share, hour, regression, sums
 from dashboard.services import current
 from dashboard.tables import performance as tables
 from dashboard.tables.cells import records
@@ -185,7 +185,13 @@ def repeated(chosen: Chosen, result: Result) -> None:
 
 
 def slow(board: Board, chosen: Chosen, result: Result) -> None:
-    """The slow ones, newest first; a click opens the plan."""
+    """The slow ones, and whether anybody is told of them."""
+    _slow_list(board, chosen, result)
+    st.caption(words.plain(alerting(current().settings)))
+
+
+def _slow_list(board: Board, chosen: Chosen, result: Result) -> None:
+    """The newest first; a click opens the plan."""
     if result.frame.empty:
         page, limit = listing.page_number(SLOW_PAGER), words.small_ms(current().settings.slow_query_ms)
         if page > 1:

@@ -7,6 +7,7 @@ from typing import Any
 
 from dashboard import words
 from queries.performance.log_reading import REGRESSION_MISSES
+from queries.settings import Settings
 
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
@@ -52,6 +53,16 @@ def slowest(row: Mapping[str, Any]) -> str:
     if row["slowest_ms"] is None:
         return "It was not run in the database in this time."
     return f"Its slowest run took {words.small_ms(row['slowest_ms'])} in the database."
+
+
+def alerting(settings: Settings) -> str:
+    """Whether anybody is told of what is slow, and how that is changed."""
+    if settings.alert_webhook_url is None:
+        return "Alerts are off; set ALERT_WEBHOOK_URL to have slow queries and regressions posted to a webhook."
+    return (
+        "Alerts are on: slow queries and regressions are posted to ALERT_WEBHOOK_URL, the same one at most once in"
+        f" {words.duration(settings.alert_every_s * 1000)}, {settings.alert_most_per_hour} an hour in all."
+    )
 
 
 def hour(weekday: int, start: int) -> str:

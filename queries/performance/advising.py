@@ -123,7 +123,7 @@ class Advisor:
         if workload.statements:
             with ExitStack() as open_ones:
                 connection = open_ones.enter_context(self._planning())
-                costly, others = _split(workload.statements) if self._connect is not None else ([], workload.statements)
+                costly, others = split_by_cost(workload.statements) if self.builds else ([], workload.statements)
                 found = advise(connection, others) if others else []
                 if self._connect is not None:
                     # What was only estimated is tried as well, together with what costs the most.
@@ -132,7 +132,7 @@ class Advisor:
                     found = [one for one in found if not promising.intersection(one.statements)]
                 if costly:
                     standing.step = f"Trying indexes for the {counted(len(costly), 'statement')} that gain the most"
-                    self._trying = open_ones.enter_context(self._building())
+                    self._trying = self._building(open_ones)
                     found += advise(connection, costly, build_on=self._trying)
         found.sort(key=lambda one: (one.verdict == "none", SEVERITIES.index(one.severity)))
         return Advised(found, workload, now, time.monotonic() - began)
@@ -152,16 +152,21 @@ class Advisor:
         connection: psycopg.Connection[Any] = psycopg.connect(**given, autocommit=True, prepare_threshold=None)
         return connection
 
-    def _building(self) -> psycopg.Connection[Any]:
-        """A connection of the tables' owner, who for this may read the walls that the statements read."""
+    def _building(self, open_ones: ExitStack) -> psycopg.Connection[Any] | None:
+        """A connection of the tables' owner, who for this may read the walls that the statements read; None when there
+        is none just now, and then nothing is tried."""
         assert self._connect is not None, "nothing can be built here"
-        connection = self._connect()
-        _lend_walls(self._database, connection.info.user)
-        connection.execute("SELECT set_config('usage_dashboard.tenants', 'all', false)")
+        try:
+            connection = open_ones.enter_context(self._connect())
+            lend_walls(self._database, connection.info.user)
+            connection.execute("SELECT set_config('usage_dashboard.tenants', 'all', false)")
+        except (psycopg.Error, sa.exc.DBAPIError) as error:
+            log.warning("no index can be tried: %s", translated(error).message)
+            return None
         return connection
 
 
-def _split(statements: Sequence[Statement]) -> tuple[list[Statement], list[Statement]]:
+def split_by_cost(statements: Sequence[Statement]) -> tuple[list[Statement], list[Statement]]:
     """Those that cost the most, for which indexes are really built, and the others, about which the planner is asked
     what it knows: building for a statement of two milliseconds would cost more than it could ever save."""
     by_cost = sorted(statements, key=lambda one: (-one.calls_per_day * (one.mean_ms or 0.0), one.name))
@@ -169,7 +174,7 @@ def _split(statements: Sequence[Statement]) -> tuple[list[Statement], list[State
     return costly, [one for one in statements if one not in costly]
 
 
-def _lend_walls(database: Database, role: str) -> None:
+def lend_walls(database: Database, role: str) -> None:
     """The walls show the tables' owner nothing that is not theirs: only then can the planner be asked with an index
     that nobody else sees yet."""
     if database.owner is None or not database.tables().walled:

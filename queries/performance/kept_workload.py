@@ -22,7 +22,7 @@ from queries.performance.advice import Statement, TenantKind
 from queries.performance.monitor import utc_now
 from queries.performance.recorded import LOG, Reading, in_database, read
 from queries.performance.sql_text import numbered
-from queries.performance.workload import MOST_STATEMENTS, _tenants_by_size
+from queries.performance.workload import MOST_STATEMENTS, tenants_by_size
 from queries.tables import OUR_SCHEMA
 
 KEPT = sa.table("statement", sa.column("fingerprint"), sa.column("sql"), schema=OUR_SCHEMA)
@@ -44,7 +44,7 @@ class Kept:
 def kept_statements(database: Database, hours: int) -> Kept:
     """What was run in the last hours by each statement, the dearest first. Only errors of queries.errors are raised."""
     rows = _rows(database, hours)
-    tenants = _tenants_by_size(database) if rows else {}
+    tenants = tenants_by_size(database) if rows else {}
     statements: list[Statement] = []
     unknown: dict[str, None] = {}
     for row in rows:

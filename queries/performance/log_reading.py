@@ -24,6 +24,7 @@ __all__ = [
     "by_query",
     "figures_by_query",
     "figures_over_time",
+    "is_slower",
     "load_by_hour",
     "slow",
     "slow_list",
@@ -161,6 +162,15 @@ def statement_times(
     return {str(name): (int(calls), float(p50), float(p95)) for name, calls, p50, p95 in rows}
 
 
+def is_slower(figures: sa.FromClause, base: sa.FromClause) -> sa.ColumnElement[bool]:
+    """Whether these figures (misses, p95_ms) are a regression against the baseline's (calls, p95_ms)."""
+    return sa.and_(
+        figures.c.misses >= REGRESSION_MISSES,
+        base.c.calls >= REGRESSION_MISSES,
+        figures.c.p95_ms > REGRESSION_RATIO * base.c.p95_ms,
+    )
+
+
 def _counts(log: sa.FromClause, *, slow: bool = True) -> list[sa.Label[Any]]:
     def of(outcome: str, name: str) -> sa.Label[Any]:
         return sa.func.count().filter(log.c.outcome == outcome).label(name)
@@ -220,18 +230,13 @@ def _with_baseline(sums: sa.CTE, release: str | None) -> sa.CTE:
         return sa.select(sums, *missing).cte("figures")
     base = BASELINE.alias("base")
     ratio = sums.c.p95_ms / sa.func.nullif(base.c.p95_ms, 0)
-    is_slower = sa.and_(
-        sums.c.misses >= REGRESSION_MISSES,
-        base.c.calls >= REGRESSION_MISSES,
-        sums.c.p95_ms > REGRESSION_RATIO * base.c.p95_ms,
-    )
     return (
         sa.select(
             sums,
             base.c.calls.label("baseline_calls"),
             base.c.p50_ms.label("baseline_p50_ms"),
             base.c.p95_ms.label("baseline_p95_ms"),
-            sa.case((is_slower, ratio)).label("regression"),
+            sa.case((is_slower(sums, base), ratio)).label("regression"),
         )
         .select_from(sums)
         .outerjoin(base, sa.and_(base.c.query == sums.c.query, base.c.release == release))

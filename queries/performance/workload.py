@@ -72,7 +72,7 @@ def logged_statements(database: Database, monitor: Monitor, window: Window, sour
 def logged(database: Database, monitor: Monitor, window: Window, source: Source = "ours") -> Workload:
     """The same with all that is known about them. Only errors of queries.errors are raised."""
     days = max(1.0, (window.end - window.start).total_seconds() / 86_400)
-    tenants = _tenants_by_size(database)
+    tenants = tenants_by_size(database)
     statements: list[Statement] = []
     origins: dict[str, Origin] = {}
     unknown: dict[str, None] = {}
@@ -205,7 +205,7 @@ def _free_name(query: str, taken: Mapping[str, Any]) -> str:
     return query if number == 1 else f"{query} ({number})"
 
 
-def _tenants_by_size(database: Database) -> dict[TenantKind, str]:
+def tenants_by_size(database: Database) -> dict[TenantKind, str]:
     """The median, the biggest and the smallest tenant by generations, and an id that nobody has."""
     fact = facts(database.tables())
     counted = sa.select(fact.c.tenant_id, sa.func.count().label("rows")).group_by(fact.c.tenant_id).subquery()

@@ -83,7 +83,7 @@ def tell(owner: sa.Engine, address: SecretStr, present: list[Told]) -> int:
             memory,
             [EVERYBODY],
             lambda _: present,
-            lambda _, text: webhook.post(address, digest.slack_document(text)),
+            lambda _, text: webhook.post(address, digest.slack_document(text), setting="DIGEST_WEBHOOK_URL"),
             TODAY,
         )
 
@@ -131,7 +131,7 @@ def test_one_that_never_answers_is_given_up(hook: SecretStr) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = SecretStr(f"http://127.0.0.1:{silent.getsockname()[1]}/word")
         with pytest.raises(WebhookError, match="TimeoutError"):
-            webhook.post(address, {}, timeout_s=0.2)
+            webhook.post(address, {}, setting="DIGEST_WEBHOOK_URL", timeout_s=0.2)
 
 
 def test_of_many_messages_only_those_not_taken_are_told_again(

@@ -128,6 +128,7 @@ def test_a_fresh_process_says_what_to_do(make: Make) -> None:
     assert "Nothing was asked in the last 24 hours. Open a page of accounts" in text
     assert "No page was run in the last 24 hours." in text
     assert "No query took 250 ms or more in the database in the last 24 hours." in text
+    assert "Alerts are off; set ALERT_WEBHOOK_URL to have slow queries and regressions posted" in text
 
 
 def test_without_direct_url_memory_is_read_and_said(make: Make) -> None:

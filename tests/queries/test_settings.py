@@ -20,6 +20,9 @@ WRONG = {
     "LOG_FORMAT": "xml",
     "USAGE_DASHBOARD_AUTH": "maybe",
     "DIGEST_WEBHOOK_URL": "http://hooks.example/word",
+    "ALERT_WEBHOOK_URL": "hooks.example/word",
+    "ALERT_EVERY_S": "59",
+    "ALERT_MOST_PER_HOUR": "0",
 }
 
 
