@@ -21,7 +21,7 @@ from queries.database import Database, driver_url
 from queries.embedded.attach import AttachedServer, started_or_attached
 from queries.errors import ArgumentError, DatabaseUnavailableError, UsageDashboardError, translated
 from queries.performance.advice import SEVERITIES, Advice, Statement, advise, as_json
-from queries.performance.advising import _lend_walls, _split
+from queries.performance.advising import lend_walls, split_by_cost
 from queries.performance.index_health import findings
 from queries.performance.kept_workload import kept_statements
 from queries.settings import Settings, load_settings
@@ -163,8 +163,8 @@ def _of_log(there: Opened, hours: int) -> list[Advice]:
     statements = _logged(there.database, hours)
     if there.building is None or there.database is None:
         return advise(there.reading, statements) if statements else []
-    _lend_walls(there.database, there.building.info.user)
-    costly, others = _split(statements)
+    lend_walls(there.database, there.building.info.user)
+    costly, others = split_by_cost(statements)
     found = advise(there.reading, others) if others else []
     return [*found, *(advise(there.reading, costly, build_on=there.building) if costly else [])]
 

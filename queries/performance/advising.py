@@ -181,8 +181,11 @@ def lend_walls(database: Database, role: str) -> None:
         return
     with database.owner.begin() as connection:
         quote = connection.dialect.identifier_preparer.quote
-        named = sa.text("SELECT relname FROM pg_class WHERE relnamespace = to_regnamespace(:schema) AND relkind = 'v'")
-        views = connection.scalars(named, {"schema": OUR_SCHEMA}).all()
+        named = sa.text(
+            "SELECT relname FROM pg_class WHERE relnamespace = to_regnamespace(:schema) AND relkind = 'v'"
+            " AND NOT has_table_privilege(:role, oid, 'SELECT') ORDER BY relname"
+        )
+        views = connection.scalars(named, {"schema": OUR_SCHEMA, "role": role}).all()
         connection.exec_driver_sql(f"GRANT USAGE ON SCHEMA {quote(OUR_SCHEMA)} TO {quote(role)}")
         for view in views:
             connection.exec_driver_sql(f"GRANT SELECT ON {quote(OUR_SCHEMA)}.{quote(view)} TO {quote(role)}")

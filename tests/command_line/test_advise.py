@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -47,8 +48,7 @@ def images(second_server: SecondServer) -> str:
             "INSERT INTO \"Image\" SELECT 'img-' || n, 'gen-' || n / 3, repeat('u', 80), 512 FROM"
             " generate_series(1, 60000) AS n"
         )
-    # In another session: the first one's count of rows changed reaches the statistics as it ends.
-    with second_server.connected("images", cluster.OWNER) as owner:
+        # Its count of changed rows reaches the server's after this, when the session ends: they are known all the same.
         owner.execute("VACUUM (ANALYZE)")
     return second_server.url("images", cluster.READER)
 
@@ -67,17 +67,32 @@ def values(tmp_path: Path) -> Path:
     return path
 
 
-def dashboard(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+@dataclass(frozen=True)
+class Done:
+    """What a command printed, and how it ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def dashboard(*arguments: str | Path, **environment: str) -> Done:
+    """The command in this process, with no address but the ones given."""
+    without: dict[str, str | None] = {name: None for name in os.environ if name.endswith("_URL")}
+    done = CliRunner().invoke(app, [str(one) for one in arguments], env={**without, **environment})
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+    return checked(Done(done.exit_code, done.stdout, done.stderr))
+
+
+def from_a_shell(*arguments: str | Path) -> Done:
+    """The same in a process of its own, as it is really run."""
     cleared = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
-    done = subprocess.run(
-        [sys.executable, "-m", "dashboard", *map(str, arguments)],
-        cwd=ROOT,
-        env={**cleared, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    command = [sys.executable, "-m", "dashboard", *map(str, arguments)]
+    done = subprocess.run(command, cwd=ROOT, env=cleared, capture_output=True, text=True, check=False, timeout=120)
+    return checked(Done(done.returncode, done.stdout, done.stderr))
+
+
+def checked(done: Done) -> Done:
     assert PASSWORD not in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     return done
@@ -85,7 +100,8 @@ def dashboard(*arguments: str | Path, **environment: str) -> subprocess.Complete
 
 @pytest.mark.xdist_group("second")
 def test_a_pull_request_is_told_as_json_and_fails_on_high(images: str, workload: Path, values: Path) -> None:
-    told = dashboard("advise", "--workload", workload, "--values", values, "--url", images, "--json", "--fail-on", HIGH)
+    asked = ("advise", "--workload", workload, "--values", values, "--url", images, "--json")
+    told = from_a_shell(*asked, "--fail-on", HIGH)
     assert told.returncode == FAILED, told.stderr
     rows = json.loads(told.stdout)
     assert [row["statement"] for row in rows] == NAMES
@@ -98,7 +114,7 @@ def test_a_pull_request_is_told_as_json_and_fails_on_high(images: str, workload:
     assert set(advised["gain_ms"]) == {"biggest", "absent"}
     assert 500_000 < advised["size_bytes"] < 5_000_000
     assert found["by its id"]["verdict"] == "none"
-    again = dashboard("advise", "--workload", workload, "--values", values, "--url", images, "--json")
+    again = dashboard(*asked)
     assert (again.returncode, again.stdout) == (0, told.stdout)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 
 from queries.performance.advice.candidates import Option, options
-from queries.performance.advice.cases import Case, Costs, opened, popularity, read_scans, times_ms
+from queries.performance.advice.cases import Case, Costs, again_ms, opened, popularity, read_scans, times_ms
 from queries.performance.advice.catalog import (
     Relation,
     Table,
@@ -24,11 +24,13 @@ from queries.performance.advice.choice import choose
 from queries.performance.advice.estimates import estimate_candidates
 from queries.performance.advice.findings import Findings
 from queries.performance.advice.index import Index
+from queries.performance.advice.merging import merged
 from queries.performance.advice.model import SEVERITIES, Advice, Statement
 from queries.performance.advice.no_index import SMALLEST_TABLE_ROWS
 from queries.performance.advice.parsing import Parsed, UnreadableError, UnusableError, parsed
 from queries.performance.advice.planner import Planner, looking
 from queries.performance.advice.rewrites import Rewritten, rewritten, unpaged
+from queries.performance.advice.running import may_run
 from queries.performance.advice.scans import relations
 from queries.performance.advice.trials import (
     AS_GOOD,
@@ -93,7 +95,7 @@ def advise(
 @dataclass(slots=True)
 class _Session:
     """Where plans are asked for, and how indexes that are not there are shown to the planner, if at all. What the
-    tables' owner may not read is left for the role that asked."""
+    tables' owner may not read, or what may not be run, is left for the role that asked."""
 
     planner: Planner
     what_if: WhatIf | None
@@ -141,7 +143,12 @@ def _advice(session: _Session, usable: Sequence[tuple[Statement, Parsed]], *, me
 
 
 def _opened(session: _Session, statement: Statement, one: Parsed, *, measure: bool) -> Case:
-    text = readable(session.planner.connection, [one])[0] if session.is_building else one.text
+    connection = session.planner.connection
+    if (session.is_building or measure) and not may_run(connection, one):
+        if session.is_building:
+            raise UnreadableError("it does more than read, and is not run to be measured")
+        measure = False
+    text = readable(connection, [one])[0] if session.is_building else one.text
     return opened(session.planner, statement, one, text, measure=measure)
 
 
@@ -149,9 +156,11 @@ def _rewritings(session: _Session, cases: Sequence[Case]) -> dict[int, tuple[Cas
     """By the case's place: the statement asked in another way, where PostgreSQL accepts it. Its costs are held against
     the original's, and its own plan without any new index counts too."""
     found = {}
-    types = _types(session.tables)
     for place, original in enumerate(cases):
-        new = rewritten(original.parsed.text, types)
+        read = {relation for plan in original.plans.values() for relation in relations(plan)}
+        new = rewritten(
+            original.parsed.text, _types({one: session.tables[one] for one in read if one in session.tables})
+        )
         if new is None:
             continue
         try:
@@ -174,7 +183,7 @@ def _trifle(session: _Session) -> float:
 
 
 def _types(tables: Mapping[Relation, Table]) -> dict[str, str]:
-    """Types by column name, of names that mean one type in all tables read."""
+    """Types by column name, of names that mean one type in all of these tables."""
     types: dict[str, set[str]] = {}
     for table in tables.values():
         for column in table.columns.values():
@@ -195,6 +204,7 @@ def _try(session: _Session, case: Case, shared: Mapping[tuple[str, str], int]) -
     if isinstance(session.what_if, HypoPG):
         try_candidates(session.planner, session.what_if, case)
     else:
+        case.is_clocked = session.what_if is not None
         most = MOST_BUILT_PER_STATEMENT if session.what_if is not None else None
         estimate_candidates(case, session.tables, session.random_page_cost, most=most)
 
@@ -206,7 +216,12 @@ def _build(session: _Session, what_if: Built, cases: Sequence[Case]) -> None:
         for option in case.outcomes:
             if option:
                 wanted[option] += case.gain_ms_per_day(case.outcomes[option])
-    order = sorted(wanted, key=lambda option: (-wanted[option], _option_order(option)))[:MOST_BUILT]
+    order: dict[Option, None] = {}
+    for option in sorted(wanted, key=lambda option: (-wanted[option], _option_order(option))):
+        # Each of several alone first: they have to be better together.
+        new = [one for one in (*((index,) for index in option), option) if one in wanted and one not in order]
+        if len(order) + len(new) <= MOST_BUILT:
+            order.update(dict.fromkeys(new))
     hoping = [frozenset(option for option in case.outcomes if option) for case in cases]
     for case in cases:
         case.outcomes = {option: costs for option, costs in case.outcomes.items() if not option}
@@ -215,6 +230,7 @@ def _build(session: _Session, what_if: Built, cases: Sequence[Case]) -> None:
         times = times_ms(session.planner, case.prepared) if hoped else {}
         if times:  # rates of this server, so that gates are passed by the clock
             case.ms_per_cost = {kind: times[kind] / max(case.before[kind], 0.01) for kind in times}
+    stopped = ""
     for option in order:
         read = {(index.schema, index.table) for index in option}
         fitting = [
@@ -222,7 +238,24 @@ def _build(session: _Session, what_if: Built, cases: Sequence[Case]) -> None:
             for case, hoped in zip(cases, hoping, strict=True)
             if hoped and read <= {scan.relation for scan in case.scans}
         ]
-        try_built(session.planner, what_if, fitting, option)
+        held_up = stopped
+        try:
+            if not stopped:
+                try_built(session.planner, what_if, fitting, option)
+        except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
+            held_up = "others were writing to its tables; ask again later"
+        except psycopg.errors.InsufficientPrivilege:
+            held_up = "this role may not build indexes on its tables"
+        except psycopg.errors.QueryCanceled:  # it takes too long here, or the process is to end
+            held_up = stopped = "building one was stopped after taking too long; ask again later"
+        for case in fitting:
+            case.held_up = case.held_up or held_up
+    for case in cases:
+        if any(case.outcomes):
+            again_ms(session.planner, case)
+    for case, hoped in zip(cases, hoping, strict=True):
+        if hoped and not hoped.intersection(order):
+            case.held_up = f"the {MOST_BUILT} indexes that promise more came first; apply those, and ask again"
 
 
 def _better(case: Case, other: Case) -> Case:
@@ -248,6 +281,7 @@ def _findings(
     }
     indexes = choice.indexes
     if isinstance(what_if, HypoPG) and choice.served:
+        indexes = merged(session.planner, what_if, asked, indexes, session.tables)
         after = plans_with(session.planner, what_if, asked, indexes)
         read = frozenset(one for place in after for one in after[place][1])
         if not read >= set(indexes):  # one of them does what another was chosen for

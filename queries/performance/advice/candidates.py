@@ -54,7 +54,7 @@ def options(scan: Scan, table: Table, parsed: Parsed, popularity: Mapping[tuple[
     fresh = [
         (one,)
         for one in _without_twins(dict.fromkeys(singles))
-        if not _exists(one, table) and not _is_served(one, scan, table, wanted.orders)
+        if not _exists(one, table) and not is_served(one, scan, table, wanted.orders)
     ]
     return [*fresh[:MOST_PER_SCAN], *_for_either(scan, table, wanted)]
 
@@ -231,11 +231,14 @@ def _rare(term: Term, table: Table, parsed: Parsed) -> str:
     if term.kind == "not_null":
         is_rare = nulls is not None and 1.0 - nulls <= RARE_FRACTION
         return f"{quoted(term.column)} IS NOT NULL" if is_rare else ""
-    if term.kind != "eq" or not term.value or term.column not in parsed.constants:
+    is_not = term.kind == "other" and term.operator == "<>"
+    if not (term.kind == "eq" or is_not) or not term.value or term.column not in parsed.constants:
         return ""
-    share = share_of(column, term.value)
-    is_a_code = (column.distinct or 0) > 0 and (column.distinct or 0) <= 100
-    return f"{quoted(term.column)} = {term.value}" if is_a_code and share is not None and share <= RARE_FRACTION else ""
+    found = share_of(column, term.value)
+    share = 1.0 - found if is_not and found is not None else found
+    is_a_code = 0 < (column.distinct or 0) <= 100
+    is_rare = is_a_code and share is not None and share <= RARE_FRACTION
+    return f"{quoted(term.column)} {term.operator} {term.value}" if is_rare else ""
 
 
 def share_of(column: Column, value: str) -> float | None:
@@ -299,7 +302,7 @@ def _exists(index: Index, table: Table) -> bool:
     return any(one.index is not None and covers(one.index, index) for one in table.indexes)
 
 
-def _is_served(index: Index, scan: Scan, table: Table, wanted: Sequence[tuple[Key, ...]]) -> bool:
+def is_served(index: Index, scan: Scan, table: Table, wanted: Sequence[tuple[Key, ...]]) -> bool:
     """Whether an index that is there answers all that this one would. The planner may still cost this one less, because
     it knows nothing of the order in which an index's later columns lie; the clock does not agree."""
     if index.include or index.where or index.method != "btree":

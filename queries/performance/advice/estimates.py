@@ -6,17 +6,21 @@ A scan's cost is replaced by that of an index scan as the planner's own formulas
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from queries.performance.advice.candidates import Option, matched, share_of
-from queries.performance.advice.cases import Case
+from queries.performance.advice.cases import Case, Costs
 from queries.performance.advice.catalog import Relation, Table
-from queries.performance.advice.conditions import Term
-from queries.performance.advice.index import Index
+from queries.performance.advice.conditions import Term, conditions
+from queries.performance.advice.index import Index, Key
+from queries.performance.advice.model import TenantKind
+from queries.performance.advice.planner import Node, nodes
 from queries.performance.advice.scans import Scan, scans
 from queries.performance.advice.sizes import PAGE_BYTES, size_bytes
-from queries.performance.advice.trials import HALVED, good_options
+from queries.performance.advice.trials import HALVED, good_options, weight
 
 _TUPLE_COST, _INDEX_TUPLE_COST, _DESCENT_COST = 0.0125, 0.005, 0.4
 _RARE = 1e-7
@@ -29,25 +33,87 @@ def estimate_candidates(
 ) -> None:
     """Fill `case.outcomes` with what the candidates would cost by reckoning; of these the `most` best only.
 
-    Where nothing verifies it (`most` is None), only plain indexes that promise much more than half are left: whether a
-    scan of the index alone results, no formula of ours can tell.
+    Where nothing verifies it (`most` is None), only plain indexes that promise much more than half are left, for what
+    no index is read for today: whether a scan of the index alone results, or how much better than one that is there a
+    like one would be, no formula of ours can tell.
     """
-    by_kind = {kind: scans(plan, tables) for kind, plan in case.plans.items()}
-    for option in case.options:
-        if any(index.method != "btree" or (index.include and most is None) for index in option):
-            continue
-        costs = {
-            kind: _after(case.before[kind], by_kind[kind], option, tables, random_page_cost) for kind in case.before
-        }
-        least = HALVED if most is not None else UNVERIFIED
-        if any(case.before[kind] >= least * costs[kind] for kind in costs):
-            case.outcomes[option] = costs
+    by_kind = {kind: _scans(case, plan, tables) for kind, plan in case.plans.items()}
     case.least = dict(case.before)
-    for costs in case.outcomes.values():
+    reckoned: dict[Option, Costs] = {}
+
+    def reckon(options: Sequence[Option]) -> None:
+        for option in options:
+            if any(index.method != "btree" for index in option):
+                continue
+            if most is None and any(index.include or _is_like_todays(index, by_kind, tables) for index in option):
+                continue
+            reckoned[option] = {
+                kind: _after(case.before[kind], by_kind[kind], option, tables, random_page_cost) for kind in case.before
+            }
+
+    reckon(case.options)
+    if most is not None:
+        reckon(_together(reckoned))
+    for costs in reckoned.values():
         case.least = {kind: min(case.least[kind], costs[kind]) for kind in costs}
+    least = HALVED if most is not None else UNVERIFIED
+    case.outcomes |= {
+        option: dict(costs)
+        for option, costs in reckoned.items()
+        if any(case.before[kind] >= least * costs[kind] for kind in costs)
+    }
     if most is not None:
         near = sorted(good_options(case), key=lambda option: _simplicity(option, tables))[:most]
-        case.outcomes = {option: case.outcomes[option] for option in near}
+        # Of a join's two, one may turn out to do it.
+        alone = [(index,) for option in near[:1] if len(option) > 1 for index in option if (index,) in reckoned]
+        chosen = {*near[: 1 if alone else most], *alone}
+        known_now = {option: costs for option, costs in case.outcomes.items() if not option}
+        case.outcomes = known_now | {option: dict(costs) for option, costs in reckoned.items() if option in chosen}
+
+
+def _scans(case: Case, plan: Node, tables: Mapping[Relation, Table]) -> list[Scan]:
+    """The plan's scans; that of a lone min or max as one for the first row in its order."""
+    found = scans(plan, tables)
+    output = plan.get("Output", ())
+    if len(found) == 1 and len(output) == 1 and str(output[0]).startswith(("min(", "max(")) and case.parsed.orders:
+        order = tuple(Key(one.column) for one in case.parsed.orders[0])
+        found[0].has_limit, found[0].limit_rows = True, 1.0
+        found[0].orders.append(order)
+    return found
+
+
+def _is_like_todays(
+    index: Index, by_kind: Mapping[TenantKind, Sequence[Scan]], tables: Mapping[Relation, Table]
+) -> bool:
+    """Whether an index that is there begins with all columns but the last, of three or more; or those that this one
+    answers are what some index is read for already."""
+    names = [key.column for key in index.keys]
+    there = [one.index for one in tables[index.schema, index.table].indexes if one.index is not None]
+    if len(names) > 2 and any([key.column for key in one.keys] == names[:-1] for one in there):
+        return True
+    mine = [scan for found in by_kind.values() for scan in found if scan.relation == (index.schema, index.table)]
+    answers = [(scan, *matched(index, scan, scan.orders)) for scan in mine]
+    return all(
+        {term.column for term in answered} <= _read_for(scan.node) and not (by_order and scan.has_limit)
+        for scan, answered, by_order in answers
+    )
+
+
+def _read_for(node: Node) -> set[str]:
+    """The columns that an index of today is read for."""
+    printed = [str(one["Index Cond"]) for one in nodes(node) if "Index Cond" in one]
+    return {one.column for text in printed for one in conditions(text) if isinstance(one, Term)}
+
+
+def _together(reckoned: Mapping[Option, Costs]) -> list[Option]:
+    """What promises most for each table, for two and for three tables at once: a join may want an index on each."""
+    best: dict[Relation, Option] = {}
+    for option, costs in reckoned.items():
+        relation = (option[0].schema, option[0].table)
+        if len(option) == 1 and (relation not in best or weight(costs) < weight(reckoned[best[relation]])):
+            best[relation] = option
+    ordered = [best[relation] for relation in sorted(best)]
+    return [sum(some, ()) for size in (2, 3) for some in itertools.combinations(ordered, size)]
 
 
 def _simplicity(option: Option, tables: Mapping[Relation, Table]) -> tuple[object, ...]:
@@ -58,16 +124,38 @@ def _simplicity(option: Option, tables: Mapping[Relation, Table]) -> tuple[objec
 def _after(
     before: float, found: Sequence[Scan], option: Option, tables: Mapping[Relation, Table], random_page_cost: float
 ) -> float:
+    # Scans that the plan repeats are counted for more than they can cost together.
+    known = min(1.0, before / max(sum(scan.total_cost for scan in found if not _holds_others(scan)), 1.0))
     saved = 0.0
     for scan in found:
-        ways = [
-            _index_cost(scan, index, tables[scan.relation], random_page_cost)
-            for index in option
-            if (index.schema, index.table) == scan.relation
-        ]
+        table = tables[scan.relation]
+        mine = [index for index in option if (index.schema, index.table) == scan.relation]
+        ways = [_index_cost(scan, index, table, random_page_cost) for index in mine]
+        if mine and scan.either:
+            ways.append(_either_cost(scan, mine, table, random_page_cost))
         if ways:
-            saved += max(0.0, scan.total_cost - min(ways))
+            saved += max(0.0, known * (scan.total_cost - min(ways)))
     return max(before - saved, before / 10_000, 1.0)
+
+
+def _holds_others(scan: Scan) -> bool:
+    """Whether a scan's cost is that of the subplans which it runs."""
+    return any("Relation Name" in one for one in nodes(scan.node) if one is not scan.node)
+
+
+def _either_cost(scan: Scan, option: Sequence[Index], table: Table, random_page_cost: float) -> float:
+    """Each arm of an OR by an index of its own, new or there."""
+    there = [one.index for one in table.indexes if one.index is not None and one.index.method == "btree"]
+    costs = []
+    for either in scan.either:
+        total = 0.0
+        for arm in either.arms:
+            terms = [*scan.terms, *arm]
+            rows = table.rows * math.prod(_selectivity(term, table) for term in terms)
+            part = replace(scan, terms=terms, either=[], rows_out=rows, orders=[], has_limit=False)
+            total += min(_index_cost(part, index, table, random_page_cost) for index in (*option, *there))
+        costs.append(total)
+    return min(costs)
 
 
 def _index_cost(scan: Scan, index: Index, table: Table, random_page_cost: float) -> float:
@@ -88,7 +176,8 @@ def _index_cost(scan: Scan, index: Index, table: Table, random_page_cost: float)
     read = rows * min(fraction, 1.0)
     if by_order and scan.has_limit:
         read = min(read, max(scan.limit_rows, 1.0) / max(kept / min(fraction, 1.0), _RARE))
-    return probes * scan.loops * _read_cost(read, index, scan, table, random_page_cost)
+    spared = scan.sort_cost if by_order and scan.has_limit else 0.0
+    return probes * scan.loops * _read_cost(read, index, scan, table, random_page_cost) - spared
 
 
 def _read_cost(read: float, index: Index, scan: Scan, table: Table, random_page_cost: float) -> float:

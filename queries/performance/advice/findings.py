@@ -34,4 +34,10 @@ class Findings:
         return self.tables[index.schema, index.table]
 
     def names(self, index: Index) -> frozenset[str]:
-        return self.taken.get(index.schema, frozenset())
+        """Names that this index cannot have: Prisma's own leave out directions, so that two may ask for the same."""
+        taken = set(self.taken.get(index.schema, ()))
+        for other in sorted((one for one in self.indexes if one.schema == index.schema), key=lambda one: one.body):
+            if other == index:
+                break
+            taken.add(other.name(frozenset(taken)))
+        return frozenset(taken)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from queries.performance.advice import reasons
 from queries.performance.advice.cases import Case
+from queries.performance.advice.estimates import UNVERIFIED
 from queries.performance.advice.findings import Findings
 from queries.performance.advice.index import quoted
-from queries.performance.advice.model import Advice
+from queries.performance.advice.model import Advice, Evidence
 from queries.performance.advice.planner import Node, nodes
 from queries.performance.advice.scans import Scan
-from queries.performance.advice.trials import HALVED, LEAST_GAIN_MS_PER_CALL
+from queries.performance.advice.trials import HALVED, LEAST_GAIN_MS_PER_CALL, QUICK_MS
 from queries.tables import OUR_SCHEMA
 
 SMALLEST_TABLE_ROWS = 10_000
@@ -157,16 +158,17 @@ def _why_none(found: Findings, place: int, case: Case) -> str:
         few = f"{largest.label} has {largest.rows:,.0f} rows"
         return few + f", and under {SMALLEST_TABLE_ROWS:,} reading them all is as quick"
     usual = max(case.ms(case.before).values())
-    if usual < LEAST_GAIN_MS_PER_CALL * 2:
+    if usual < QUICK_MS:
         return f"it takes about {usual:.2g} ms as it is{_served(case)}"
     scan = max(case.scans, key=lambda one: (one.cost, one.alias))
     table = found.tables[scan.relation]
-    if not case.options and not case.least:
+    if not case.options:
         return f"{reasons.today(scan, table)}, and{_nothing_to_go_by(scan)}"
     share = scan.rows_out / max(table.rows, 1.0)
     if share >= WIDE_SHARE:
         return f"{reasons.today(scan, table)}: {share:.0%} of the table, and reading it whole is cheaper"
-    return f"{reasons.today(scan, table)}; {_best_tried(case)}"
+    best = _best_tried(case) if case.tried else _not_tried(case, found.evidence)
+    return f"{reasons.today(scan, table)}; {best}"
 
 
 def _served(case: Case) -> str:
@@ -179,13 +181,29 @@ def _nothing_to_go_by(scan: Scan) -> str:
     return served or " it names no condition or order that an index could serve"
 
 
-def _best_tried(case: Case) -> str:
+def _not_tried(case: Case, evidence: Evidence) -> str:
+    """Where no planner has seen a candidate, nothing is claimed of it but what was reckoned."""
+    if case.held_up:
+        return f"no index was tried, since {case.held_up}"
     count = len({index for option in case.options for index in option})
+    if not count:
+        return "there is no candidate that could be tried"
+    reckoned = f"{count} candidates were" if count > 1 else "one candidate was"
+    if evidence == "built":
+        return f"{reckoned} reckoned from the statistics and none halves the cost, so that none was built"
+    return (
+        f"{reckoned} only reckoned from the statistics, and none promises {UNVERIFIED:.0f} times less; nothing was"
+        " tried, for want of HypoPG on this server"
+    )
+
+
+def _best_tried(case: Case) -> str:
     least = case.least or case.before
     best = max(case.before[kind] / max(least[kind], 0.01) for kind in least)
     if best < HALVED:
-        return f"with the best of {count} candidates it would cost {best:.1f} times less, and an index has to halve it"
+        with_these = f"with the best of {case.tried} candidates" if case.tried > 1 else "with the one candidate"
+        return f"{with_these} it would cost {best:.1f} times less, and an index has to halve it"
     return (
-        f"of {count} candidates none saves enough: at least {LEAST_GAIN_MS_PER_CALL} ms a call and half the cost,"
+        f"of {case.tried} candidates none saves enough: at least {LEAST_GAIN_MS_PER_CALL} ms a call and half the cost,"
         " without making any tenant slower"
     )

@@ -17,6 +17,7 @@ from pglast.stream import RawStream
 from queries.performance.advice.model import Statement
 
 _LONGEST_BYTES = 100_000
+_COMPARES = (enums.A_Expr_Kind.AEXPR_OP, enums.A_Expr_Kind.AEXPR_IN)
 
 
 class UnusableError(Exception):
@@ -195,10 +196,11 @@ def _order(term: Any, aliases: dict[Any, Any]) -> Order | None:
 
 def _constants(tree: Any, numbers: frozenset[int]) -> Iterator[str]:
     for node in every(tree):
-        if is_a(node, ast.A_Expr) and node.kind == enums.A_Expr_Kind.AEXPR_OP and node.name[-1].sval == "=":
+        if is_a(node, ast.A_Expr) and node.kind in _COMPARES and node.name[-1].sval in ("=", "<>"):
             for here, there in ((node.lexpr, node.rexpr), (node.rexpr, node.lexpr)):
                 found = column_of(here)
-                if found is not None and _is_said_by_code(there, numbers):
+                values = there if is_a(there, tuple) else (there,)
+                if found is not None and all(_is_said_by_code(one, numbers) for one in values):
                     yield found[1]
 
 

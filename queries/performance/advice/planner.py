@@ -103,14 +103,18 @@ def _hidden_cost(node: Node) -> float:
         return 0.0
     child = node["Plans"][0]
     rows, taken = float(child["Plan Rows"]), float(node["Plan Rows"])
-    below = list(_down_to_scan(child))
-    scan = below[-1]
-    is_ordered_scan = scan["Node Type"] in ("Index Scan", "Index Only Scan") and "Filter" in scan
-    if not is_ordered_scan or any(one["Node Type"] in ("Sort", "Aggregate", "Hash") for one in below):
+    scan = stopped_scan(node)
+    if scan is None or scan["Node Type"] not in ("Index Scan", "Index Only Scan") or "Filter" not in scan:
         return 0.0
     total, start = float(child["Total Cost"]), float(child["Startup Cost"])
     fraction = min(1.0, taken / max(rows, 1.0))
     return (total - start) * (min(1.0, fraction * _UNEVEN) - fraction)
+
+
+def stopped_scan(limit: Node) -> Node | None:
+    """The scan that a LIMIT stops; None where all must be read first, to be sorted or added up."""
+    below = list(_down_to_scan(limit["Plans"][0]))
+    return None if any(one["Node Type"] in ("Sort", "Aggregate", "Hash") for one in below) else below[-1]
 
 
 def _down_to_scan(node: Node) -> Iterator[Node]:

@@ -57,7 +57,7 @@ def rewritten(text: str, types: Mapping[str, str]) -> Rewritten | None:
 
 def _clause(node: Any, types: Mapping[str, str], changes: list[tuple[str, str]], presumes: list[str]) -> Any:
     if is_a(node, ast.BoolExpr):
-        change = _not_in(node) or _month(node)
+        change = _not_in(node) or _month(node, types)
         if change is None:
             node.args = tuple(_clause(one, types, changes, presumes) for one in node.args)
             return node
@@ -109,13 +109,13 @@ def _date_trunc(hidden: Any, operator: str, value: Any, types: Mapping[str, str]
     unit = _text(call[0]) if call else None
     if not call or unit is None or unit.lower() not in _UNITS or column_of(call[1]) is None:
         return None
-    column, unit = written(call[1]), unit.lower()
+    unit = unit.lower()
     step = "3 months" if unit == "quarter" else f"1 {unit}"
     type_ = types.get(_name(call[1]), "")
     cast = type_ if type_.startswith("timestamp") else "timestamp"
     start = f"({written(value)})::{cast}"
     return _Change(
-        _span(column, operator, start, f"{start} + interval '{step}'"), f"the value is the start of a {unit}"
+        _span(written(call[1]), operator, start, f"{start} + interval '{step}'"), f"the value is the start of a {unit}"
     )
 
 
@@ -124,34 +124,36 @@ def _to_date(hidden: Any, operator: str, value: Any, types: Mapping[str, str]) -
     if inner is None or column_of(inner) is None or not types.get(_name(inner), "timestamp").startswith("timestamp"):
         return None
     day = f"({written(value)})::date"
-    return _Change(_span(written(inner), operator, day, f"{day} + 1"))
+    return _Change(_in_time(inner, operator, day, f"{day} + 1", types))
 
 
 def _year(hidden: Any, operator: str, value: Any, types: Mapping[str, str]) -> _Change | None:
-    del types
     call = _call(hidden, "extract", 2) or _call(hidden, "date_part", 2)
     if not call or (_text(call[0]) or "").lower() != "year" or column_of(call[1]) is None:
         return None
     year = f"({written(value)})::int"
-    return _Change(_span(written(call[1]), operator, f"make_date({year}, 1, 1)", f"make_date({year} + 1, 1, 1)"))
+    new = _in_time(call[1], operator, f"make_date({year}, 1, 1)", f"make_date({year} + 1, 1, 1)", types)
+    return _Change(new, "" if _is_whole(value) else "the value is a whole number")
 
 
-def _month(node: Any) -> _Change | None:
+def _month(node: Any, types: Mapping[str, str]) -> _Change | None:
     """`extract(year from column) = 2026 AND extract(month from column) = 2`, beside whatever else must hold."""
     if node.boolop != enums.BoolExprType.AND_EXPR:
         return None
     parts = {place: found for place, one in enumerate(node.args) if (found := _part(one)) is not None}
     for year, (unit, column, value) in parts.items():
         for month, (other, same, number) in parts.items():
-            if (unit, other) == ("year", "month") and column == same:
-                start = f"make_date(({value})::int, ({number})::int, 1)"
-                span = f"{column} >= {start} AND {column} < {start} + interval '1 month'"
+            if (unit, other) == ("year", "month") and written(column) == written(same):
+                start = f"make_date(({written(value)})::int, ({written(number)})::int, 1)"
+                span = _in_time(column, "=", start, f"{start} + interval '1 month'", types)
                 rest = [written(one) for place, one in enumerate(node.args) if place not in (year, month)]
-                return _Change(" AND ".join([span, *(f"({one})" for one in rest)]))
+                is_sure = _is_whole(value) and _is_whole(number)
+                new = " AND ".join([span, *(f"({one})" for one in rest)])
+                return _Change(new, "" if is_sure else "the values are a year and a month")
     return None
 
 
-def _part(node: Any) -> tuple[str, str, str] | None:
+def _part(node: Any) -> tuple[str, Any, Any] | None:
     """(unit, column, value) of `extract(unit from column) = value`."""
     if not is_a(node, ast.A_Expr) or node.kind != enums.A_Expr_Kind.AEXPR_OP or node.name[-1].sval != "=":
         return None
@@ -160,19 +162,18 @@ def _part(node: Any) -> tuple[str, str, str] | None:
         unit = (_text(call[0]) or "").lower() if call else ""
         plain = not any(is_a(one, ast.ColumnRef) for one in every(value))
         if unit in ("year", "month") and column_of(call[1]) is not None and plain:
-            return unit, written(call[1]), written(value)
+            return unit, call[1], value
     return None
 
 
 def _to_char(hidden: Any, operator: str, value: Any, types: Mapping[str, str]) -> _Change | None:
-    del types
     call = _call(hidden, "to_char", 2)
     form = _text(call[1]) if call else None
     if not call or form not in (*_DAY_FORMATS, *_MONTH_FORMATS) or column_of(call[0]) is None:
         return None
     start = f"to_date({written(value)}, '{form}')"
     end = f"{start} + 1" if form in _DAY_FORMATS else f"{start} + interval '1 month'"
-    return _Change(_span(written(call[0]), operator, start, end))
+    return _Change(_in_time(call[0], operator, start, end, types))
 
 
 def _moved(hidden: Any, operator: str, value: Any, types: Mapping[str, str]) -> _Change | None:
@@ -201,15 +202,20 @@ def _scaled(hidden: Any, operator: str, value: Any, types: Mapping[str, str]) ->
         return None
     sign, column, factor = hidden.name[-1].sval, hidden.lexpr, _bare(hidden.rexpr)
     number = _number(factor)
-    if sign not in ("/", "*") or column_of(column) is None or number is None or number <= 0:
+    if sign != "/" or column_of(column) is None or number is None or number <= 0:
         return None
     name, by, given = written(column), written(hidden.rexpr), f"({written(value)})"
-    is_whole = types.get(_name(column), "integer") in ("integer", "bigint", "smallint") and number == int(number)
-    if sign == "*":
-        return _Change(f"{name} {operator} {given}::numeric / {by}")
+    type_ = types.get(_name(column))
+    if type_ is None:
+        return None
+    is_whole = type_ in ("integer", "bigint", "smallint") and number == int(number)
     if not is_whole or "." in by:
-        return _Change(f"{name} {operator} {given} * {by}")
+        return _Change(f"{name} {operator} {given} * {by}", "the division does not round")
     return _Change(_span(name, operator, f"{given} * {by}", f"({given} + 1) * {by}"), "the value is above 0")
+
+
+def _is_whole(node: Any) -> bool:
+    return is_a(node, ast.A_Const) and is_a(node.val, ast.Integer)
 
 
 def _number(node: Any) -> float | None:
@@ -310,6 +316,15 @@ def _span(column: str, operator: str, start: str, end: str) -> str:
         ">": f"{column} >= {end}",
         "<=": f"{column} < {end}",
     }[operator]
+
+
+def _in_time(column: Any, operator: str, start: str, end: str, types: Mapping[str, str]) -> str:
+    """A span whose bounds are dates, as values of the column's own type: PostgreSQL would else turn them into it for
+    every row."""
+    type_ = types.get(_name(column), "")
+    if type_.startswith("timestamp"):
+        start, end = f"({start})::{type_}", f"({end})::{type_}"
+    return _span(written(column), operator, start, end)
 
 
 def _call(node: Any, name: str, count: int) -> tuple[Any, ...]:

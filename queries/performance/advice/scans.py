@@ -22,7 +22,7 @@ from queries.performance.advice.conditions import (
     unquoted,
 )
 from queries.performance.advice.index import Key
-from queries.performance.advice.planner import Node
+from queries.performance.advice.planner import Node, nodes
 
 _OWN_CONDITIONS = ("Index Cond", "Recheck Cond", "Filter")
 _JOIN_CONDITIONS = ("Hash Cond", "Merge Cond", "Join Filter")
@@ -30,12 +30,23 @@ _KEEPS_COLUMNS = {
     *("Sort", "Incremental Sort", "Limit", "Hash", "Materialize", "Memoize", "Unique", "LockRows", "Append"),
     *("Merge Append", "Gather", "Gather Merge"),
 }
+_LETS_THROUGH = {
+    "Sort",
+    "Incremental Sort",
+    "Subquery Scan",
+    "Result",
+    "Gather",
+    "Gather Merge",
+    "LockRows",
+    "Nested Loop",
+}
 _PRINTED = (*_JOIN_CONDITIONS, "Filter", "Index Cond", "One-Time Filter")
 
 
 @dataclass(slots=True)
 class Scan:
-    """One relation read in a plan. `terms` must all hold; of each `either`, one arm; `joins` hold with others."""
+    """One relation read in a plan. `terms` must all hold; of each `either`, one arm; `joins` hold with others.
+    `sort_cost` is what a sort above it, and all between, add to its cost."""
 
     relation: Relation
     alias: str
@@ -50,6 +61,7 @@ class Scan:
     limit_rows: float = 0.0
     rows_out: float = 0.0
     loops: float = 1.0
+    sort_cost: float = 0.0
     other_rows: float = 1.0
 
     @property
@@ -78,16 +90,15 @@ def scans(top: Node, tables: Mapping[Relation, Table]) -> list[Scan]:
     """The scans of a plan, from the top."""
     found: list[Scan] = []
     _walk(top, (), tables, found)
-    joins = [term for node in _all(top) for key in _JOIN_CONDITIONS if key in node for term in conditions(node[key])]
+    # A nested loop has its condition in the inner scan.
+    printed = [node[key] for node in nodes(top) for key in (*_JOIN_CONDITIONS, *_OWN_CONDITIONS) if key in node]
+    outside = [one for text in printed for one in conditions(text) if isinstance(one, Term) and one.is_outside]
+    used = {reference for text in printed for reference in references(text)}
     for scan in found:
-        scan.joins = _columns_only([one for one in joins if isinstance(one, Term) and one.alias == scan.alias])
+        mine = _columns_only([one for one in outside if one.alias == scan.alias])
+        scan.joins = [one for one in dict.fromkeys(mine) if one not in scan.terms]
+        scan.needed |= {column for alias, column in used if alias == scan.alias} & set(tables[scan.relation].columns)
     return found
-
-
-def _all(top: Node) -> Iterator[Node]:
-    yield top
-    for child in top.get("Plans", ()):
-        yield from _all(child)
 
 
 def _walk(node: Node, above: tuple[Node, ...], tables: Mapping[Relation, Table], found: list[Scan]) -> None:
@@ -111,8 +122,7 @@ def _scan(node: Node, above: Sequence[Node], relation: Relation, table: Table) -
     # The planner's divisor: the leader helps less the more workers it has to read from.
     workers = parallel + max(0.0, 1.0 - 0.3 * parallel) if node.get("Parallel Aware") and parallel else 1.0
     scan.rows_out = round(float(node["Plan Rows"]) * workers)
-    limits = [float(one["Plan Rows"]) for one in above if one["Node Type"] == "Limit"]
-    scan.has_limit, scan.limit_rows = bool(limits), min(limits, default=0.0)
+    _put_limit(scan, node, above)
     scan.loops, scan.other_rows = _loops((*above, node)), _other_rows((*above, node))
     for parent in above:
         if "Sort Key" in parent:
@@ -120,6 +130,21 @@ def _scan(node: Node, above: Sequence[Node], relation: Relation, table: Table) -
         if "Group Key" in parent:
             _add_group(scan, [sort_term(key) for key in parent["Group Key"]], names, table)
     return scan
+
+
+def _put_limit(scan: Scan, node: Node, above: Sequence[Node]) -> None:
+    """A LIMIT that would stop the scan, if only it came in order: nothing between has to see every row but a sort."""
+    sort_cost, child = 0.0, node
+    for parent in reversed(above):
+        is_inner = parent["Node Type"] == "Nested Loop" and child is not parent["Plans"][0]
+        if parent["Node Type"] == "Limit":
+            scan.has_limit, scan.limit_rows, scan.sort_cost = True, float(parent["Plan Rows"]), sort_cost
+            return
+        if parent["Node Type"] not in _LETS_THROUGH or is_inner:
+            return
+        if parent["Node Type"] == "Sort":
+            sort_cost = max(float(parent["Total Cost"]) - scan.cost, 0.0)
+        child = parent
 
 
 def _loops(path: Sequence[Node]) -> float:

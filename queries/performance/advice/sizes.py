@@ -55,7 +55,8 @@ def share_of_rows(index: Index, table: Table) -> float:
             share *= 1.0 - (column.null_fraction or 0.0)
         else:
             known = share_of(column, term.value)
-            share *= known if known is not None else 1.0
+            if known is not None:
+                share *= 1.0 - known if term.operator == "<>" else known
     return share
 
 

@@ -13,6 +13,9 @@ from queries.performance.advice.index import Index
 from queries.performance.advice.model import Evidence
 from queries.performance.advice.planner import run
 
+# Half of deadlock_timeout, as PostgreSQL has it by default.
+_LOCK_TIMEOUT_MS = 500
+
 
 class WhatIf(Protocol):
     """A way to show the planner indexes that are not there."""
@@ -38,6 +41,7 @@ class HypoPG:
         self._drop = sql.SQL("SELECT {}.hypopg_drop_index(%s)").format(sql.Identifier(schema))
         self._reset = sql.SQL("SELECT {}.hypopg_reset()").format(sql.Identifier(schema))
         self._refused: set[Index] = set()
+        self._oids: dict[str, int] = {}
 
     def reset(self) -> None:
         """Forget every hypothetical index of this connection."""
@@ -46,18 +50,30 @@ class HypoPG:
     @contextmanager
     def with_indexes(self, indexes: Sequence[Index]) -> Iterator[dict[str, Index]]:
         made: dict[str, Index] = {}
-        oids = []
+        outer, self._oids = self._oids, {}
         try:
             for index in indexes:
-                row = self._made(index)
-                if row is not None:
-                    oids.append(row[0])
-                    made[row[1]] = index
+                name = self.show(index)
+                if name is not None:
+                    made[name] = index
             yield made
         finally:
             if self._connection.info.transaction_status != psycopg.pq.TransactionStatus.INERROR:
-                for oid in oids:
+                for oid in self._oids.values():
                     run(self._connection, self._drop, (oid,))
+            self._oids = outer
+
+    def show(self, index: Index) -> str | None:
+        """Make one more inside `with_indexes`: its name in a plan."""
+        row = self._made(index)
+        if row is None:
+            return None
+        self._oids[row[1]] = row[0]
+        return row[1]
+
+    def drop(self, name: str) -> None:
+        """Take back one that was made inside `with_indexes`."""
+        run(self._connection, self._drop, (self._oids.pop(name),))
 
     def _made(self, index: Index) -> tuple[int, str] | None:
         if index in self._refused:
@@ -94,11 +110,21 @@ class Built:
     def with_indexes(self, indexes: Sequence[Index]) -> Iterator[dict[str, Index]]:
         made: dict[str, Index] = {}
         with self._connection.transaction(force_rollback=True):
+            self._lock(indexes)
             for place, index in enumerate(indexes):
                 name = f"usage_dashboard_candidate_{place}"
                 if index not in self._refused and self._build(name, index):
                     made[name] = index
             yield made
+
+    def _lock(self, indexes: Sequence[Index]) -> None:
+        """All tables at once and in one order, for less time than PostgreSQL takes to look for a deadlock: whoever
+        writes to them is never the one to be refused."""
+        tables = sorted({(index.schema, index.table) for index in indexes})
+        if tables:
+            run(self._connection, "SELECT set_config('lock_timeout', %s, true)", (f"{_LOCK_TIMEOUT_MS}ms",))
+            names = sql.SQL(", ").join(sql.Identifier(*one) for one in tables)
+            run(self._connection, sql.SQL("LOCK TABLE {} IN SHARE MODE").format(names))
 
     def _build(self, name: str, index: Index) -> bool:
         try:

@@ -252,3 +252,44 @@ def test_four_hundred_tables_cost_nothing(ground: Ground) -> None:
             assert as_json(advise(reader, workload()[:1]))[0]["verdict"] == "create_index"
         finally:
             owner.execute("DROP SCHEMA many CASCADE")
+
+
+def test_indexes_that_begin_alike_become_one(reader: Connection) -> None:
+    wanted = ('sum("size")', 'max("at"), count(*)', 'count(DISTINCT "state")', 'sum("size"), min("at")')
+    statements = [
+        Statement(f"s{place}", f'SELECT {one} FROM "Job ü" WHERE "organizationId" = $1', {"median": ("org_3",)})  # noqa: S608
+        for place, one in enumerate(wanted)
+    ]
+    (one,) = advise(reader, statements)
+    assert one.verdict == "create_index"
+    assert set(one.statements) == {statement.name for statement in statements}
+
+
+def test_a_value_that_the_code_leaves_out_may_be_a_condition(ground: Ground, reader: Connection) -> None:
+    statement = Statement("x", """SELECT "id", "email" FROM "Job ü" WHERE "state" <> 'DONE' ORDER BY "at" LIMIT 10""")
+    (one,) = advise(reader, [statement])
+    assert one.ddl is not None
+    assert one.ddl.endswith("""("at") WHERE ("state" <> CAST('DONE' AS "State"))""")
+    with ground.connected(OWNER) as owner:
+        try:
+            owner.execute(one.ddl.encode())
+            assert [later.verdict for later in advise(reader, [statement])] == ["none"]
+        finally:
+            owner.execute(f'DROP INDEX IF EXISTS "{one.index_name}"')
+
+
+def test_rows_changed_by_the_session_that_analyzed_are_not_out_of_date(ground: Ground) -> None:
+    """Its count of them reaches the server's statistics after its ANALYZE."""
+    with ground.connected(OWNER) as owner:
+        owner.execute('CREATE TABLE "Loaded" AS SELECT i AS "id" FROM generate_series(1, 50000) AS i')
+        owner.execute('ANALYZE "Loaded"')
+    with ground.connected(OWNER) as owner, ground.connected(READER) as reader:
+        try:
+            found = advise(reader, [Statement("x", 'SELECT * FROM "Loaded" WHERE "id" = 7')])
+            assert [one.verdict for one in found] == ["create_index"]
+            owner.execute('INSERT INTO "Loaded" SELECT i FROM generate_series(1, 60000) AS i')
+            owner.execute("SELECT pg_stat_force_next_flush()")
+            found = advise(reader, [Statement("x", 'SELECT * FROM "Loaded" WHERE "id" = 7')])
+            assert "analyze" in {one.verdict for one in found}
+        finally:
+            owner.execute('DROP TABLE "Loaded"')
