@@ -26,6 +26,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 from urllib.parse import quote
 
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -33,6 +34,8 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from benchmarks import ground
 from benchmarks.report import Bound, concluded, print_table
 from demo.tenants import PERSONAS
+from queries.embedded import EmbeddedServer
+from queries.embedded.databases import OWNER, READER
 from queries.settings import ROOT, Settings, environment_name
 
 # The largest tenant: its page has the most to draw.
@@ -110,6 +113,20 @@ def _make_demo(folder: Path, generations: int) -> None:
     command = [sys.executable, "-m", "dashboard", "demo", "reset", "--generations", str(generations)]
     with (folder / "demo.log").open("ab") as log:
         subprocess.run(command, cwd=ROOT, env=_environment(folder, 0), stderr=log, check=True, timeout=_MAKE_S)
+        _make_aggregates(folder, log)
+
+
+def _make_aggregates(folder: Path, log: IO[bytes]) -> None:
+    """As a server has them that did not just start for the first time: it makes them beside the first pages."""
+    server = EmbeddedServer(folder / "data")
+    server.start()
+    try:
+        urls = {"DATABASE_URL": server.url("demo", READER), "DIRECT_URL": server.url("demo", OWNER)}
+        command = [sys.executable, "-m", "dashboard", "refresh"]
+        environment = {**_environment(folder, 0), **urls}
+        subprocess.run(command, cwd=ROOT, env=environment, stderr=log, check=True, timeout=_MAKE_S)
+    finally:
+        server.stop()
 
 
 def _measured(folder: Path) -> dict[str, Loads]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -21,7 +22,7 @@ from queries.errors import DatabaseUnavailableError, UsageDashboardError
 from queries.performance.plans import Plan
 from queries.period import Period
 from queries.query import Query, Result
-from queries.runner import Context
+from queries.runner import Answers, Context
 from queries.scope import Scope
 
 log = logging.getLogger(__name__)
@@ -29,6 +30,8 @@ log = logging.getLogger(__name__)
 # The line that the query log names is that of the page, or of the part of a page, that called.
 ASKS_FOR_ITS_CALLER = True
 
+# Between looks at which answers have come.
+_LOOK_S = 0.005
 # Title, freshness line and padding around what a panel shows.
 _PANEL_EXTRA_PX = 122
 
@@ -46,7 +49,8 @@ class Board:
     bar: Any
     notice: Any
     filters: Filters | None = None
-    _answers: dict[str, Mapping[str, Result]] = field(default_factory=dict)
+    _answers: dict[str, Answers | _Readings] = field(default_factory=dict)
+    _follow_ups: dict[str, tuple[str, Callable[[], Query]]] = field(default_factory=dict)
     _slots: list[_Slot] = field(default_factory=list)
     _afterwards: list[Callable[[], None]] = field(default_factory=list)
     _seen: dict[str, Result] = field(default_factory=dict)
@@ -85,7 +89,7 @@ class Board:
         self.title_place.title(words.plain(words.shortened(title, 60)), anchor=False)
 
     def ask(self, queries: Mapping[str, Query], *, scope: Scope | None = None) -> None:
-        """Start these queries side by side. What only an answer can tell to ask is asked after it."""
+        """Start these queries side by side."""
         self._asked |= queries
         again = {name: one for name, one in queries.items() if one.key in self._refreshed}
         for part, refresh in ((again, False), ({name: queries[name] for name in queries if name not in again}, None)):
@@ -93,12 +97,18 @@ class Board:
                 context = self._context(scope, refresh=refresh)
                 self._answers |= dict.fromkeys(part, current().runner.run_all(part, context))
 
+    def ask_after(self, needed: str, name: str, query: Callable[[], Query]) -> None:
+        """Ask what only an answer can tell to ask, as soon as that one is there; panels without it do not wait."""
+        self._follow_ups[name] = (needed, query)
+
     def look_up(self, readings: Mapping[str, Callable[[], Result]]) -> None:
         """What is no question of the catalog, such as the query log: read when its panel is drawn, and not recorded."""
         self._answers |= dict.fromkeys(readings, _Readings(readings))
 
     def answer(self, name: str) -> Result:
         """One answer; waits for it. Its own error is raised."""
+        if name in self._follow_ups:
+            self._follow_up(name)
         answers, asked = self._answers[name], self._asked.get(name)
         if asked is not None:
             result = self._or_kept(asked, lambda: answers[name])
@@ -156,8 +166,12 @@ class Board:
         self._afterwards.append(draw)
 
     def fill(self) -> None:
-        """Draw the panels in order, each as soon as its answers are there; a failing one hides no other."""
-        for number, slot in enumerate(self._slots):
+        """Draw the panels, each as soon as its answers are there, in order where several are; a failing one hides no
+        other."""
+        waiting = list(enumerate(self._slots))
+        while waiting:
+            number, slot = self._next(waiting)
+            waiting.remove((number, slot))
             self._fill_slot(slot, f"{self.page}-{number}")
         for draw in self._afterwards:
             draw()
@@ -176,6 +190,25 @@ class Board:
     @property
     def _refresh(self) -> bool:
         return self.filters is not None and self.filters.refresh
+
+    def _next(self, waiting: Sequence[tuple[int, _Slot]]) -> tuple[int, _Slot]:
+        """The first of these panels that need not wait; meanwhile what follows from an answer is asked."""
+        while True:
+            for name in [name for name, (needed, _) in self._follow_ups.items() if self._is_there(needed)]:
+                self._follow_up(name)
+            ready = next((one for one in waiting if all(map(self._is_there, one[1].names))), None)
+            if ready is not None:
+                return ready
+            if self.reader.gone():
+                return waiting[0]  # which ends the run
+            time.sleep(_LOOK_S)
+
+    def _is_there(self, name: str) -> bool:
+        return name not in self._follow_ups and self._answers[name].is_there(name)
+
+    def _follow_up(self, name: str) -> None:
+        _, query = self._follow_ups.pop(name)
+        self.ask({name: query()})
 
     def _fill_slot(self, slot: _Slot, key: str) -> None:
         try:
@@ -232,6 +265,10 @@ class _Readings(Mapping[str, Result]):
         if name not in self._results:
             self._results[name] = self._readings[name]()
         return self._results[name]
+
+    def is_there(self, name: str) -> bool:  # noqa: ARG002 - as Answers has it
+        """Each is read when its panel's turn comes."""
+        return True
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._readings)

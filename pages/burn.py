@@ -35,5 +35,5 @@ page.panel("How good is this forecast?", ("history", "signals"), partial(section
 page.panel(f"Credits in and out per {period.grain}", ("flows", "signals"), partial(sections.moved, burn), height=430)
 if not burn.is_one:
     page.panel("Tenants by runway", ("signals",), partial(sections.table, burn), height=960)
-page.ask({"history": burn.history()})
+page.ask_after("signals", "history", burn.history)
 page.fill()

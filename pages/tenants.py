@@ -15,7 +15,7 @@ portfolio = wanted.open_portfolio(page, list_bar)
 with page.bar:
     views.popover()
 
-page.ask(portfolio.questions())
+portfolio.ask()
 
 with above:
     page.panel("", ("signals",), partial(headlines.headlines, portfolio), height=150)
@@ -25,5 +25,4 @@ left, right = st.columns(2)
 page.panel("Burn rose the most", ("signals",), partial(movers.up, portfolio), height=240, place=left)
 page.panel("Burn fell the most", ("signals",), partial(movers.down, portfolio), height=240, place=right)
 page.panel("Weekly cohorts", ("cohorts",), partial(stays.weekly_cohorts, portfolio), height=240)
-portfolio.ask_page()
 page.fill()

@@ -75,6 +75,11 @@ class Answers(Mapping[str, Result]):
             self._results[name] = self._runner._finish(self._pending[name], self._context)
         return self._results[name]
 
+    def is_there(self, name: str) -> bool:
+        """Whether reading this one would not wait."""
+        flight = self._pending[name].flight
+        return name in self._results or flight is None or flight.future.done()
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._pending)
 

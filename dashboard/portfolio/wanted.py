@@ -46,23 +46,25 @@ class Portfolio:
         """Whether the period has ended: the balances of its last day are not known."""
         return self.board.period.end <= self.board.period.now
 
-    def questions(self) -> dict[str, Query]:
-        """What the page asks at once."""
+    def ask(self) -> None:
+        """Ask at once what the page needs; the rows of a list whose order needs the forecast, after the signals."""
         matching = self._matching
-        return {
+        questions = {
             "signals": tenants.signals(self.scope, **matching),
             "cohorts": cohorts.cohorts(self.scope, now=self.now, zone=self.board.zone, weeks=COHORT_WEEKS),
-        } | ({} if self.listing.by_outlook else {"page": tenants.portfolio(self.scope, **matching, **self._page)})
+        }
+        if self.listing.by_outlook:
+            self.board.ask(questions)
+            self.board.ask_after("signals", "page", self._page_by_outlook)
+        else:
+            self.board.ask(questions | {"page": tenants.portfolio(self.scope, **matching, **self._page)})
 
-    def ask_page(self) -> None:
-        """Ask for the rows of the list whose order needs the forecast: once the signals are there."""
-        if not self.listing.by_outlook:
-            return
+    def _page_by_outlook(self) -> Query:
         try:
             ids = order.page_ids(self.outlooks(self.board.answer("signals")), self.listing)
         except UsageDashboardError:
             ids = ()  # the panel says what happened to the signals
-        self.board.ask({"page": tenants.portfolio(self.scope, **self._matching, **self._page, ids=ids)})
+        return tenants.portfolio(self.scope, **self._matching, **self._page, ids=ids)
 
     def outlooks(self, signals: Result) -> list[Outlook]:
         """The outlook of every tenant that matches search and plans."""

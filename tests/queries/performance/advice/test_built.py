@@ -136,11 +136,23 @@ def test_where_nothing_was_tried_the_reason_claims_nothing(app_url: str) -> None
         asking.execute('VACUUM ANALYZE "Few"')
         (one,) = advise(asking, [asked])
         assert one.verdict == "none"
-        assert "nothing was tried, for want of HypoPG" in one.reason
+        assert "for want of HypoPG on this server" in one.reason
         assert "1.0 times less" not in one.reason
         nothing = Statement("all", 'SELECT sum("id") FROM "Few" WHERE "kind" <> 7 AND "id" + "kind" > 0')
         for one in advise(asking, [nothing], build_on=building):
             assert "times less" not in one.reason
+
+
+def test_a_statement_that_reads_kept_sums_is_not_told_to_keep_them(superuser_url: str) -> None:
+    """The dashboard's own read the aggregates for what is over, and the rows for the rest."""
+    whole = Statement("whole", 'SELECT sum("id") FROM "Few"')
+    rest = Statement("rest", 'SELECT sum("id") + (SELECT sum(n) FROM usage_dashboard.kept) FROM "Few"')
+    with connections(superuser_url, 1) as (asking,):
+        asking.execute('CREATE TABLE "Few" AS SELECT i AS id FROM generate_series(1, 60000) AS i')
+        asking.execute("CREATE TABLE usage_dashboard.kept AS SELECT 1 AS n")
+        asking.execute("VACUUM ANALYZE")
+        found = {one.statements[0]: one.verdict for one in advise(asking, [whole, rest])}
+    assert found == {"whole": "pre_aggregate", "rest": "none"}
 
 
 def test_rewritings_and_indexes_that_go_together_are_tried_too(app_url: str) -> None:
