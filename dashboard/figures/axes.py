@@ -43,43 +43,51 @@ def time_figure(period: Period, buckets: Sequence[Bucket], *, labels_right: bool
     names = bucket_names(buckets, period)
     places, texts = _ticks(buckets, period)
     unit = {"minute": "Minutes", "hour": "Hours", "day": "Days", "week": "Weeks from Monday", "month": "Months"}
-    figure = go.Figure()
-    figure.update_layout(
-        template="none",
-        barmode="relative",
-        bargap=0.12 if len(buckets) < 120 else 0,
-        hovermode="x unified",
-        dragmode=False,
-        height=HEIGHT_PX,
-        margin={"l": 44, "r": 110 if labels_right else 8, "t": 10, "b": 46},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "traceorder": "normal", "title": ""},
+    # In one piece: a figure that is updated bit by bit takes ten times as long.
+    return go.Figure(
+        layout={
+            "template": "none",
+            "barmode": "relative",
+            "bargap": 0.12 if len(buckets) < 120 else 0,
+            "hovermode": "x unified",
+            "dragmode": False,
+            "height": HEIGHT_PX,
+            "margin": {"l": 44, "r": 110 if labels_right else 8, "t": 10, "b": 46},
+            "paper_bgcolor": "rgba(0,0,0,0)",
+            "plot_bgcolor": "rgba(0,0,0,0)",
+            "legend": {
+                "orientation": "h",
+                "x": 0,
+                "y": 1.02,
+                "yanchor": "bottom",
+                "traceorder": "normal",
+                "title": {"text": ""},
+            },
+            "xaxis": {
+                "type": "category",
+                "categoryorder": "array",
+                "categoryarray": names,
+                "range": [-0.5, max(len(buckets), 1) - 0.5],
+                "tickmode": "array",
+                "tickvals": [names[place] for place in places],
+                "ticktext": texts,
+                "title": {"text": f"{unit[period.grain]} in {period.zone}", "font": {"size": 11}, "standoff": 6},
+                "showgrid": False,
+                "zeroline": False,
+                "tickangle": 0,
+                "fixedrange": True,
+            },
+            "yaxis": {
+                "rangemode": "tozero",
+                "gridcolor": GRID,
+                "zeroline": True,
+                "zerolinecolor": GRID,
+                "tickformat": "~s",
+                "fixedrange": True,
+                "nticks": 6,
+            },
+        }
     )
-    figure.update_xaxes(
-        type="category",
-        categoryorder="array",
-        categoryarray=names,
-        range=[-0.5, max(len(buckets), 1) - 0.5],
-        tickmode="array",
-        tickvals=[names[place] for place in places],
-        ticktext=texts,
-        title={"text": f"{unit[period.grain]} in {period.zone}", "font": {"size": 11}, "standoff": 6},
-        showgrid=False,
-        zeroline=False,
-        tickangle=0,
-        fixedrange=True,
-    )
-    figure.update_yaxes(
-        rangemode="tozero",
-        gridcolor=GRID,
-        zeroline=True,
-        zerolinecolor=GRID,
-        tickformat="~s",
-        fixedrange=True,
-        nticks=6,
-    )
-    return figure
 
 
 def with_whole_ticks(figure: go.Figure) -> go.Figure:
