@@ -1,5 +1,6 @@
 """Looking at pages: windows, waiting until nothing moves, and pictures to be looked at."""
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from playwright.sync_api import Page, expect
@@ -8,6 +9,8 @@ from tests.running import ROOT, Dashboard
 
 ARTIFACTS = ROOT / "tests" / ".artifacts"
 WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 420, "height": 900}
+Look = tuple[dict[str, int], str]
+LOOKS: Sequence[Look] = ((WIDE, "light"), (WIDE, "dark"), (NARROW, "light"), (NARROW, "dark"))
 CONNECTED = "[data-testid=stApp][data-test-connection-state=CONNECTED]"
 # A busy machine with two cores; what is asserted is that it comes, not when.
 PATIENCE_MS = 60_000
@@ -25,6 +28,25 @@ def settle(page: Page) -> None:
         page.wait_for_timeout(300)
         page.wait_for_selector("[data-test-script-state=notRunning]")
     expect(page.locator("[data-testid=stSkeleton]")).to_have_count(0, timeout=PATIENCE_MS)
+
+
+def looks_of(page: Page, looks: Sequence[Look] = LOOKS) -> Iterator[Look]:
+    """The open page in one window and theme after the other; that a theme has come is seen by its background."""
+    for viewport, scheme in looks:
+        page.set_viewport_size(viewport)  # type: ignore[arg-type]  # Playwright's own type
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]  # Playwright's own type
+        page.wait_for_function(
+            "dark => { const [red] = getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor"
+            ".match(/[0-9]+/g); return (red < 128) === dark }",
+            arg=scheme == "dark",
+        )
+        settle(page)
+        yield viewport, scheme
+
+
+def fits(page: Page) -> bool:
+    """Whether nothing has to be scrolled sideways."""
+    return bool(page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"))
 
 
 def shown(page: Page) -> str:

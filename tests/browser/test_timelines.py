@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.looking import NARROW, WIDE, keep, settle, shown
+from tests.browser.looking import NARROW, WIDE, fits, keep, looks_of, settle, shown
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("timelines"), pytest.mark.timeout(400)]
 
@@ -164,11 +164,11 @@ def test_live_mode_draws_only_its_own_panel(open_page: Any) -> None:
     ), "the page was drawn anew"
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(("viewport", "measure"), [(WIDE, "Generations"), (NARROW, "Latency")], ids=["wide", "narrow"])
-def test_the_page_fits_its_window(open_page: Any, viewport: dict[str, int], scheme: str, measure: str) -> None:
-    page = open_page(f"/timelines?by=Model&measure={measure}", viewport=viewport, scheme=scheme)
-    expect(page.get_by_role("heading", name="Failures by error")).to_be_visible()
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), "the page scrolls sideways"
-    assert "Traceback" not in shown(page)
-    keep(page, f"timelines-{measure.lower()}-{scheme}-{viewport['width']}")
+def test_the_page_fits_its_window(open_page: Any, viewport: dict[str, int], measure: str) -> None:
+    page = open_page(f"/timelines?by=Model&measure={measure}", viewport=viewport)
+    for _, scheme in looks_of(page, ((viewport, "light"), (viewport, "dark"))):
+        expect(page.get_by_role("heading", name="Failures by error")).to_be_visible()
+        assert fits(page), "the page scrolls sideways"
+        assert "Traceback" not in shown(page)
+        keep(page, f"timelines-{measure.lower()}-{scheme}-{viewport['width']}")
