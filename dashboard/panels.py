@@ -205,10 +205,10 @@ def _explain(result: Result, zone: str) -> None:
             f" This answer: {_spent(result.timings)}. When it was computed: {_spent(computed)}.{_summed(result, zone)}"
         )
     )
-    st.code(result.sql, language="sql", wrap_lines=True, height=220)
+    st.code(result.sql, language=None, wrap_lines=True, height=220)
     if result.parameters:
         st.caption("Parameters")
-        st.code(_parameters(result.parameters), language="json", wrap_lines=True)
+        st.code(_parameters(result.parameters), language=None, wrap_lines=True)
 
 
 def _summed(result: Result, zone: str) -> str:

@@ -153,7 +153,7 @@ def _entry(shown: Indexes, advised: Advised, one: Advice, *, key: str) -> None:
         if one.verdict != "create_index" and (costs := _costs(one)):  # of one to be made, the reason says it
             st.caption(words.plain(costs))
         if one.rewritten:
-            st.code(one.rewritten, language="sql", wrap_lines=True)
+            st.code(one.rewritten, language=None, wrap_lines=True)
         applying.statements(one.ddl, one.prisma)
         if one.ddl and one.verdict in ("create_index", "drop_index"):
             keys = [each for each in shown.index_findings if same_statement(each.ddl, one.ddl)]
@@ -180,7 +180,7 @@ def _links(one: Advice, advised: Advised, *, width: str = "stretch") -> None:
             elif origin is not None:
                 with st.popover(words.plain(name), type="tertiary"):
                     st.caption(f"{origin.calls:,} calls, {words.small_ms(origin.mean_ms)} on average")
-                    st.code(origin.sql, language="sql", wrap_lines=True, height=_SQL_PX)
+                    st.code(origin.sql, language=None, wrap_lines=True, height=_SQL_PX)
         if len(one.statements) > _NAMES_SHOWN:
             st.caption(f"and {len(one.statements) - _NAMES_SHOWN:,} more")
 
@@ -213,7 +213,7 @@ def _server_state(advised: Advised) -> None:
         return
     st.info(words.plain(state.sentence), icon=":material/info:")
     if state.command:
-        st.code(state.command, language="sql", wrap_lines=True)
+        st.code(state.command, language=None, wrap_lines=True)
 
 
 def _unknown(advised: Advised) -> None:

@@ -40,15 +40,15 @@ def offer(shown: Indexes, ddl: str, *, key: str, origins: Sequence[Origin] = (),
 
 def statements(ddl: str | None, prisma: str | None) -> None:
     """The statement to run, and what to write in Prisma's schema, side by side where there is room."""
-    shown = {"SQL": (ddl, "sql"), "Prisma's schema": (prisma, None)}
-    there = {title: (text, language) for title, (text, language) in shown.items() if text}
+    shown = {"SQL": ddl, "Prisma's schema": prisma}
+    there = {title: text for title, text in shown.items() if text}
     if not there:
         return
     widths = [3, 2] if len(there) == 2 else [1]
-    for place, (title, (text, language)) in zip(st.columns(widths), there.items(), strict=True):
+    for place, (title, text) in zip(st.columns(widths), there.items(), strict=True):
         with place:
             st.caption(title)
-            st.code(text, language=language, wrap_lines=True)
+            st.code(text, language=None, wrap_lines=True)
 
 
 def lookup_of(one: Finding) -> Lookup | None:

@@ -71,7 +71,7 @@ def _state(chosen: Chosen) -> None:
         return
     st.info(words.plain(state.sentence), icon=":material/info:")
     if state.command:
-        st.code(state.command, language="sql", wrap_lines=True)
+        st.code(state.command, language=None, wrap_lines=True)
 
 
 def _nothing(chosen: Chosen) -> None:
@@ -93,7 +93,7 @@ def _detail(board: Board, chosen: Chosen, ours: list[dict[str, Any]], row: Mappi
         st.caption("Click a row for its slowest parameters and its plan.")
         return
     if row["whose"] == tables.THEIRS:
-        st.code(row["name"], language="sql", wrap_lines=True)
+        st.code(row["name"], language=None, wrap_lines=True)
         return
     one = next(each for each in ours if each["query"] == row["name"])
     st.markdown(f"**{words.plain(one['query'])}**: {words.plain(slowest(one))}")
@@ -101,7 +101,7 @@ def _detail(board: Board, chosen: Chosen, ours: list[dict[str, Any]], row: Mappi
         st.markdown(f":material/trending_up: {words.plain(regression(one, chosen.release or ''))}")
     if one["slowest_ms"] is not None:
         if may_see_parameters(board):
-            st.code(one["slowest_parameters"] or "{}", language="json", wrap_lines=True)
+            st.code(one["slowest_parameters"] or "{}", language=None, wrap_lines=True)
         else:
             st.caption("The values of its parameters are shown to engineers only.")
     with st.container(horizontal=True, gap="small"):

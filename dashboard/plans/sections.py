@@ -285,14 +285,14 @@ def _text(subject: Subject, shown: Shown | None) -> None:
         if not sql:
             st.markdown("The text of this statement is not kept.")
             return
-        st.code(laid_out(sql), language="sql", wrap_lines=True, height=360)
+        st.code(laid_out(sql), language=None, wrap_lines=True, height=360)
         if parameters:
             hidden = hidden_parameters(sql, parameters)
             note = " What may be personal is hidden, and long lists are counted." if hidden else ""
             st.caption(f"Parameters.{note}")
             st.code(
                 json.dumps(dict(parameters), indent=1, default=str, ensure_ascii=False),
-                language="json",
+                language=None,
                 wrap_lines=True,
                 height=180,
             )
