@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -154,12 +155,12 @@ class Board:
     ) -> None:
         """Hold the place of a panel that `fill` will draw from these answers. Panels that are given a column of a row
         are as high as the highest of them, so that all end together."""
-        tall: Literal["stretch", "content"] = "stretch" if place is not None else "content"
         is_first = self.page not in self.visit.pages_drawn
-        with place if place is not None else st.container(gap=None):
+        box = _Box(border=bool(title), height="stretch" if place is not None else "content")
+        with place if place is not None else nullcontext():
             # On later runs the old figures stay, dimmed, until the new ones are there.
-            slot = st.skeleton(height + _PANEL_EXTRA_PX) if is_first else st.container(height=tall)
-        self._slots.append(_Slot(title, tuple(names), draw, slot, is_first, tall))
+            slot = st.skeleton(height + _PANEL_EXTRA_PX) if is_first else box.within(st)
+        self._slots.append(_Slot(title, tuple(names), draw, slot, box if is_first else None))
 
     def afterwards(self, draw: Callable[[], None]) -> None:
         """Draw this when the panels are there: what nobody waits for."""
@@ -216,9 +217,7 @@ class Board:
             error = None
         except UsageDashboardError as raised:
             results, error = [], raised
-        place = slot.place.container(height=slot.height) if slot.is_skeleton else slot.place
-        # Whatever stands in the panels of a row, their footers stand on one line.
-        with place, st.container(border=bool(slot.title), height=slot.height, vertical_alignment="distribute"):
+        with slot.place if slot.box is None else slot.box.within(slot.place):
             with st.container():
                 if slot.title:
                     st.header(words.plain(slot.title), anchor=False)
@@ -278,13 +277,23 @@ class _Readings(Mapping[str, Result]):
 
 
 @dataclass(frozen=True, slots=True)
+class _Box:
+    """What a panel is drawn in. Whatever stands in the panels of a row, their footers stand on one line."""
+
+    border: bool
+    height: Literal["stretch", "content"]
+
+    def within(self, place: Any) -> Any:
+        return place.container(border=self.border, height=self.height, vertical_alignment="distribute")
+
+
+@dataclass(frozen=True, slots=True)
 class _Slot:
     title: str
     names: tuple[str, ...]
     draw: Callable[..., None]
     place: Any
-    is_skeleton: bool
-    height: Literal["stretch", "content"]
+    box: _Box | None
 
 
 def open_board(page: str, title: str, question: str) -> Board:

@@ -16,6 +16,7 @@ import pyarrow as pa
 import streamlit as st
 
 from dashboard.viewer import Viewer
+from queries.exports.guarding import guarded
 from queries.period import Period, local_date, zone_info
 from queries.query import Result
 
@@ -27,8 +28,6 @@ PROMPT_COLUMNS = ("prompt", "image_url")
 # For the pager.
 _NOT_DRAWN = ("total_rows",)
 LIST_SEPARATOR = "|"
-# A cell that starts with one of these is a formula to a spreadsheet; the wide ones to one that is set to Japanese.
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\x00", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 _BOM = "\N{ZERO WIDTH NO-BREAK SPACE}"
 # A decimal of 38 digits with sign and point, or a time with microseconds and offset; and quotes, guard and comma.
 _LONGEST_VALUE, _AROUND_BYTES = 40, 4
@@ -44,7 +43,7 @@ class Downloads:
     panel: str
     period: Period | None = None
 
-    def offer(self, result: Result, *, key: str, label: str = ":material/download:") -> None:
+    def offer(self, result: Result, *, key: str, label: str = ":material/download: CSV") -> None:
         """A button with a file of one answer's rows. Nothing is made until somebody clicks."""
         frame = result.frame[columns_for(result.frame, self.viewer)]
         fits = largest_size(frame) <= LARGEST_BYTES
@@ -54,7 +53,7 @@ class Downloads:
             file_name=file_name(self.page, self.panel or result.query.name, self.period),
             mime="text/csv",
             key=f"download-{key}",
-            help="Download these rows as CSV" if fits else TOO_LARGE,
+            help=None if fits else TOO_LARGE,
             disabled=not fits,
             on_click="ignore",
             type="tertiary",
@@ -98,12 +97,6 @@ def cell(value: Any, zone: str) -> str:
     if isinstance(value, date):
         return value.isoformat()
     return guarded(LIST_SEPARATOR.join(cell(one, zone) for one in value) if isinstance(value, list) else str(value))
-
-
-def guarded(text: str) -> str:
-    """Text that no spreadsheet takes for a formula. Text that looks guarded is guarded once more, so that taking one
-    guard away gives every text back."""
-    return f"'{text}" if text.lstrip("'").startswith(_FORMULA_STARTS) else text
 
 
 def file_name(page: str, panel: str, period: Period | None) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zoneinfo
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -21,6 +20,7 @@ from queries.period import (
     Period,
     automatic_grain,
     floored,
+    known_zones,
     local_date,
     zone_info,
 )
@@ -140,7 +140,7 @@ def by_grain(period: Period, chosen: Grain | None) -> tuple[Period, str]:
 def zones(default_zone: str) -> list[str]:
     """Every IANA zone; the deployment's own and UTC first."""
     first = list(dict.fromkeys([default_zone, "UTC"]))
-    return first + sorted(zoneinfo.available_timezones() - set(first) - {"localtime", "Factory"})
+    return first + sorted(known_zones() - set(first) - {"localtime", "Factory"})
 
 
 def forgive() -> None:

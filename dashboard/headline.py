@@ -60,11 +60,14 @@ def show(figures: Sequence[Headline]) -> None:
     """At most five, over the whole width; two by two on a phone."""
     with st.grid(LARGEST_ROW, min_column_width=LEAST_WIDTH_PX):
         for one in figures:
-            if one.action is None and one.source is None:
+            line = sparkline(one.spark)
+            if one.action is None and one.source is None and not line:
                 _metric(one, border=True)
                 continue
             with st.container(border=True, height="stretch", gap="xsmall", vertical_alignment="distribute"):
                 _metric(one, border=False)
+                if line:
+                    st.image(line, width="stretch", alt=f"{one.label} over the period, as a line")
                 if one.action is not None:
                     _act(one.action, key=f"do-{one.label}")
                 if one.source is not None:
@@ -76,7 +79,6 @@ def _act(action: Action, *, key: str) -> None:
 
 
 def _metric(one: Headline, *, border: bool) -> None:
-    points = sparkline(one.spark)
     st.metric(
         one.label,
         "–" if one.value == words.NOT_ENOUGH else one.value,
@@ -87,8 +89,6 @@ def _metric(one: Headline, *, border: bool) -> None:
         help=words.plain(_hover(one)),
         border=border,
         height="stretch" if border else "content",
-        chart_data=points if len(points) > 1 and any(points) else None,
-        chart_type="line",
     )
 
 
@@ -224,11 +224,10 @@ def _note(rate: Rate | None) -> str:
     return "" if rate is None or rate.is_certain else f"{rate.low * 100:.0f} to {rate.high * 100:.0f} %"
 
 
-def _mostly_known(values: Iterable[Any]) -> list[float]:
-    """The known ones of a share or a latency, where leaving out the others does not bend the line; else none."""
+def _mostly_known(values: Iterable[Any]) -> list[Any]:
+    """A share or a latency with its gaps, where most of it is known; else none."""
     every = [words.known(one) for one in values]
-    found = [float(one) for one in every if one is not None]
-    return found if 2 * len(found) >= len(every) else []
+    return every if 2 * sum(one is not None for one in every) >= len(every) else []
 
 
 def _with_prefix(row: Mapping[str, Any], prefix: str) -> dict[str, Any]:

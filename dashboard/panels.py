@@ -36,6 +36,8 @@ RENEW_EVERY_S, RENEW_LOOKS, RENEW_TIMES = 1.0, 60, 3
 _RENEWED, _LOOKED = "renewed", "looked"
 # An answer younger than this needs no relative age beside its time.
 _YOUNG = timedelta(minutes=2)
+# What is behind a badge opens as high as it will be: it finds its place on the page by that.
+_BEHIND_PX = 400
 _CHART = {"displayModeBar": False, "responsive": True}
 
 _OUTCOMES = {
@@ -57,6 +59,7 @@ def notices() -> None:
         st.info(words.plain(notice), icon=":material/info:")
 
 
+@st.fragment
 def footer(
     results: Sequence[Result],
     zone: str,
@@ -65,27 +68,32 @@ def footer(
     explain: Explain | None = None,
     downloads: Downloads | None = None,
 ) -> None:
-    """How old the answers are, the rows as a file, and what they cost; for those who may, with the plan at a click and
-    a link to how each question performs."""
-    with st.container(
-        horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small", key=f"foot-{key}"
-    ):
-        st.caption(words.plain(freshness(results, zone, datetime.now(UTC))), width="content")
-        with st.container(horizontal=True, vertical_alignment="center", gap="small", width="content"):
-            if downloads is not None:
-                downloads.offer(results[0], key=key)
-            behind = st.popover(
-                badge(results), type="tertiary", key=f"badge-{key}", help="The queries behind this panel"
-            )
+    """How old the answers are, the rows as a file, and what they cost; at a click the rest of it: nothing of that is
+    made before, for it would be a third of what a page sends."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"foot-{key}"):
+        st.caption(words.plain(freshness(results, zone, datetime.now(UTC))), width="stretch")
+        if downloads is not None:
+            downloads.offer(results[0], key=key)
+        behind = st.popover(badge(results), type="tertiary", key=f"badge-{key}", on_change="rerun")
     with behind:
-        for number, result in enumerate(results):
-            _explain(result, zone)
-            if downloads is not None and number > 0:
-                downloads.offer(result, key=f"{key}-{number}", label="Download these rows")
-            if explain is not None:
-                _offer_plan(result, explain, key=f"plan-{key}-{number}")
-                if places.may_open("performance"):
-                    places.link("performance", "How this question performs", {"question": result.query.name})
+        if behind.open:
+            _answers(results, zone, key, explain, downloads)
+        else:
+            st.skeleton(_BEHIND_PX)
+
+
+def _answers(
+    results: Sequence[Result], zone: str, key: str, explain: Explain | None, downloads: Downloads | None
+) -> None:
+    """Each answer; for those who may, with the plan at a click and a link to how its question performs."""
+    for number, result in enumerate(results):
+        _explain(result, zone)
+        if downloads is not None and number > 0:
+            downloads.offer(result, key=f"{key}-{number}", label="Download these rows")
+        if explain is not None:
+            _offer_plan(result, explain, key=f"plan-{key}-{number}")
+            if places.may_open("performance"):
+                places.link("performance", "How this question performs", {"question": result.query.name})
 
 
 def freshness(results: Sequence[Result], zone: str, now: datetime) -> str:

@@ -21,7 +21,6 @@ GRAVE = ("serious", "critical")
 STREAMLITS_OWN = (
     ("list", 'data-testid="stSidebarNavItems"'),  # the groups of the navigation are a list with headings inside
     ("listitem", "<li class="),  # the same list
-    ("svg-img-alt", "metric_chart_"),  # a metric's sparkline is Vega's, whose group of marks has a role and no name
 )
 # What a page draws after its run has ended, so that it is looked at too.
 DRAWN_LATER = {"indexes": "[data-testid=stCode]"}

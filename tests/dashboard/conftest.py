@@ -52,9 +52,11 @@ def _packages_scanned_once() -> Iterator[None]:
 def open_app(demo: services.Services) -> OpenApp:
     """Open the program as a browser does: a page's path and its URL parameters."""
 
-    def opened(where: str = "", /, *, role: str = "admin", **parameters: str) -> AppTest:
+    def opened(where: str = "", /, *, role: str = "admin", badges: bool = False, **parameters: str) -> AppTest:
         app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=SECONDS)
         app.session_state["viewer_role"] = role
+        if badges:
+            with_open_badges(app, where or places.PLACES[0].name)
         if where:
             # Streamlit learns of the pages by a run; one of a page that nobody may open costs next to nothing.
             with pytest.MonkeyPatch.context() as patch:
@@ -87,3 +89,9 @@ def said_by(app: AppTest) -> str:
     said = [str(element.value) for kind in kinds for element in app.get(kind)]
     figures = [f"{one.label}: {one.value}" for one in app.metric]
     return "\n".join([*said, *figures, *(one.label for one in app.button)])
+
+
+def with_open_badges(app: AppTest, page: str, panels: int = 8) -> None:
+    """What is behind the badges of a page's panels is drawn, as after a click on each."""
+    for number in range(panels):
+        app.session_state[f"badge-{page}-{number}"] = True

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from dashboard import downloads
 from dashboard.downloads import LIST_SEPARATOR, csv_bytes, file_name, largest_size
 from dashboard.viewer import ROLES, Viewer
+from queries.exports.guarding import FORMULA_STARTS
 from queries.period import Period, zone_info
 from queries.scope import Scope
 
@@ -87,7 +88,7 @@ def read(data: bytes) -> list[list[str]]:
 
 def back(name: str, text: str, zone: str) -> Any:
     """The value that a cell stands for."""
-    is_guarded = text.startswith("'") and text.lstrip("'").startswith(downloads._FORMULA_STARTS)
+    is_guarded = text.startswith("'") and text.lstrip("'").startswith(FORMULA_STARTS)
     unguarded = text[1:] if is_guarded else text
     if name in ("text", "names"):
         return unguarded
@@ -198,7 +199,7 @@ def test_every_panel_has_its_file_and_none_is_made_before_a_click(open_app, ids,
     app = open_app("tenant", tenant=ids[0])
     assert not app.exception
     assert not app.error
-    icons = [one for one in buttons(app) if one.label == ":material/download:"]
+    icons = [one for one in buttons(app) if one.label == ":material/download: CSV"]
     assert len(icons) >= 4
     assert not any(one.disabled for one in icons)
     assert not made

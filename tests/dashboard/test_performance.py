@@ -21,7 +21,7 @@ from queries.query import Timings
 from queries.runner import Context
 from queries.scope import Scope
 from queries.settings import Settings
-from tests.dashboard.conftest import DEMO_NOW, ROOT, SECONDS, said_by
+from tests.dashboard.conftest import DEMO_NOW, ROOT, SECONDS, said_by, with_open_badges
 from tests.queries.performance.executions import write_log
 from tests.queries.performance.test_monitor import execution
 
@@ -50,9 +50,11 @@ def make(reader_url: str, owner_url: str, monkeypatch: pytest.MonkeyPatch) -> It
         one.close()
 
 
-def opened(page: str = "performance", /, *, role: str = "engineer", **parameters: str) -> AppTest:
+def opened(page: str = "performance", /, *, role: str = "engineer", badges: bool = False, **parameters: str) -> AppTest:
     app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=SECONDS)
     app.session_state["viewer_role"] = role
+    if badges:
+        with_open_badges(app, page)
     app.switch_page(f"../pages/{page}.py")
     app.query_params.update(parameters)
     return app.run()
@@ -216,7 +218,7 @@ def test_every_order(make: Make, rank: str) -> None:
 
 def test_the_statements_of_the_application_or_what_to_run(make: Make) -> None:
     write_log(make(), some(3))
-    app = opened(statements=THEIRS)
+    app = opened(statements=THEIRS, badges=True)
     assert "pg_stat_statements" in said(app) + str([one.value for one in app.code])
     assert "misses" not in str([list(one.value.columns) for one in app.dataframe if "name" in one.value.columns])
     assert table(opened(statements=BOTH), "misses")["name"].tolist() == ["usage.totals"]
@@ -360,8 +362,9 @@ def tenant_id(held: Services) -> str:
 @pytest.mark.parametrize("role", viewer.ROLES)
 def test_the_badge_of_a_panel_leads_here_for_those_who_may(make: Make, role: viewer.Role) -> None:
     make(direct_url=None)
-    app = opened("burn", role=role)
+    app = opened("burn", role=role, badges=True)
     assert not app.exception
+    assert app.code
     labels = [one.proto.label for one in app.get("page_link")]
     assert ("How this question performs" in labels) == (role in ("engineer", "admin"))
 
