@@ -76,6 +76,7 @@ def time_figure(period: Period, buckets: Sequence[Bucket], *, labels_right: bool
                 "zeroline": False,
                 "tickangle": 0,
                 "fixedrange": True,
+                "automargin": False,
             },
             "yaxis": {
                 "rangemode": "tozero",
@@ -85,6 +86,8 @@ def time_figure(period: Period, buckets: Sequence[Bucket], *, labels_right: bool
                 "tickformat": "~s",
                 "fixedrange": True,
                 "nticks": 6,
+                # The margins above are wide enough; a chart that measures its labels first is drawn a sixth slower.
+                "automargin": False,
             },
         }
     )
