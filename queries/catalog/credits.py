@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.sql.elements import Grouping
 
 from queries.catalog.arguments import checked_top
 from queries.catalog.balances import CHANGE, CLOSING, NUMBER, flows_and_balance
@@ -13,11 +16,7 @@ from queries.catalog.parts import Windows, burned, given, moved_by_type
 from queries.catalog.series import OTHER, UNNAMED
 from queries.catalog.sums import (
     Column,
-    burned_credits,
     exact,
-    is_burn,
-    net_burn_credits,
-    refunded_credits,
     summed,
     summed_again,
     text,
@@ -25,7 +24,7 @@ from queries.catalog.sums import (
 from queries.period import Period
 from queries.query import catalog_query
 from queries.scope import Scope
-from queries.tables import Tables, bucket, instant, within
+from queries.tables import AwareTime, Tables, bucket, instant, within
 
 # Shown as positive numbers although they are negative amounts; adjustments keep their sign.
 _TAKEN = ("burned", "expired")
@@ -35,17 +34,16 @@ _MOVEMENTS = ("granted", "purchased", "burned", "refunded", "adjusted", "expired
 @catalog_query("credits.burn_over_time", finish=every_bucket)
 def burn_over_time(tables: Tables, scope: Scope, *, period: Period) -> sa.Select[Any]:
     """bucket_start, gross_burn_credits, refunded_credits, net_burn_credits; every bucket that has begun, in order."""
-    ledger = tables.credit_transaction
-    start = bucket(ledger.c.created_at, period)
+    moved = moved_by_type(tables, scope, Windows(_bounds(period)))
     return (
         sa.select(
-            start.label("bucket_start"),
-            burned_credits(tables).label("gross_burn_credits"),
-            refunded_credits(tables).label("refunded_credits"),
-            net_burn_credits(tables).label("net_burn_credits"),
+            _starts(period)[moved.c.window].label("bucket_start"),
+            burned(tables, moved, "burned").label("gross_burn_credits"),
+            given(tables, moved, "refunded").label("refunded_credits"),
+            burned(tables, moved, "burned", "refunded").label("net_burn_credits"),
         )
-        .where(scope.predicate(ledger.c.tenant_id), within(ledger.c.created_at, period), is_burn(tables))
-        .group_by(start)
+        .where(tables.has(moved.c.type, "transaction_type", "burned", "refunded"))
+        .group_by(moved.c.window)
     )
 
 
@@ -123,12 +121,23 @@ def _burn_within(tables: Tables, scope: Scope, window: Windows, prefix: str) -> 
     ).cte(prefix + "burn")
 
 
+def _bounds(period: Period) -> tuple[datetime, ...]:
+    """Where the period's buckets begin, and where it ends."""
+    return (*(one.start for one in period.buckets()), period.until)
+
+
+def _starts(period: Period) -> sa.ColumnElement[Any]:
+    """The start of each whole bucket, by its number."""
+    starts = [one.local_start.astimezone(UTC) for one in period.buckets()]
+    # In parentheses: PostgreSQL takes no element of what ends in a cast.
+    return Grouping(sa.bindparam("starts", starts, type_=postgresql.ARRAY(AwareTime()), unique=True))
+
+
 def _flows_by_tenant(tables: Tables, scope: Scope, period: Period) -> sa.CTE:
     """number (of the bucket, from 1), key, the movements by kind, net_burn_credits, change_credits (of a posted
     balance). Buckets are numbered by their bounds: `date_trunc` in a zone takes half as long again."""
     balance = tables.credit_balance
-    starts = (*(one.start for one in period.buckets()), period.until)
-    moved = moved_by_type(tables, scope, Windows(starts))
+    moved = moved_by_type(tables, scope, Windows(_bounds(period)))
     known = sa.select(balance.c.tenant_id.label("key")).where(scope.predicate(balance.c.tenant_id)).cte("known")
     sums = [(burned if one in _TAKEN else given)(tables, moved, one).label(one) for one in _MOVEMENTS]
     return (
