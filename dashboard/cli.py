@@ -9,13 +9,16 @@ from rich.console import Console
 
 from dashboard.commands.advise import advise_command
 from dashboard.commands.alerts import alerts
+from dashboard.commands.close_month import close_month
 from dashboard.commands.demo import demo_app
 from dashboard.commands.digest import digest
+from dashboard.commands.export import export
 from dashboard.commands.load_events import load_events
 from dashboard.commands.migrate import migrate
 from dashboard.commands.refresh import refresh
 from dashboard.commands.run import run
 from dashboard.commands.slow import slow_command
+from dashboard.commands.verify import verify
 from queries.errors import UsageDashboardError
 
 app = typer.Typer(
@@ -29,6 +32,9 @@ app.command()(migrate)
 app.command()(refresh)
 app.command()(digest)
 app.command()(alerts)
+app.command()(export)
+app.command()(verify)
+app.command("close-month")(close_month)
 app.command("load-events")(load_events)
 app.command("advise")(advise_command)
 app.command("slow")(slow_command)

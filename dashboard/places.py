@@ -41,6 +41,8 @@ PLACES: tuple[Place, ...] = (
     Place("performance", "Query performance", ":material/speed:", "Engineering"),
     Place("indexes", "Indexes", ":material/format_list_numbered:", "Engineering"),
     Place("plan", "Plan", ":material/account_tree:", "Engineering"),
+    Place("statements", "Statements", ":material/receipt_long:", "Finance"),
+    Place("exports", "Exports", ":material/download:", "Finance"),
 )
 
 

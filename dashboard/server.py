@@ -12,11 +12,13 @@ from typing import Any
 
 import streamlit as st
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from dashboard import alerts, services
+from dashboard import alerts, export_route, services
+from dashboard.browser import BrowserCookie
 from dashboard.logs import adopt_streamlit_loggers, configure_logging
 from queries.errors import UsageDashboardError
 from queries.settings import load_settings
@@ -62,8 +64,9 @@ async def lifespan(app: Any) -> AsyncIterator[dict[str, Any]]:  # noqa: ARG001 -
     try:
         await asyncio.to_thread(_warm)
         adopt_streamlit_loggers()
-        if held.refresher is not None:
-            held.refresher.start()
+        for thread in (held.refresher, held.snapshots):
+            if thread is not None:
+                thread.start()
         if alerter is not None:
             alerter.start()
         yield {}
@@ -76,7 +79,8 @@ async def lifespan(app: Any) -> AsyncIterator[dict[str, Any]]:  # noqa: ARG001 -
 app = st.App(
     Path(__file__).with_name("app.py"),
     lifespan=lifespan,
-    routes=[Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)],
+    routes=[Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics), *export_route.ROUTES],
+    middleware=[Middleware(BrowserCookie)],
 )
 
 

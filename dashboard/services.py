@@ -15,9 +15,14 @@ import psycopg
 from pydantic import SecretStr
 
 import queries
+from dashboard.export_links import Links
+from dashboard.exporting import Exporter, Job, Run
+from queries.balance_history import SnapshotTaker
 from queries.cache import ResultCache
+from queries.closing import Closer
 from queries.database import Database
 from queries.errors import SettingsError
+from queries.export_register import ExportRegister, MemoryRegister, Register
 from queries.notes import Notebook
 from queries.performance.advising import Advisor
 from queries.performance.index_changes import IndexChanges
@@ -44,10 +49,14 @@ class Services:
     runner: Runner
     plan_keeper: PlanKeeper
     advisor: Advisor
+    export_register: Register
+    exporter: Exporter
     query_log: QueryLog | None = None
     notebook: Notebook | None = None
     index_changes: IndexChanges | None = None
     refresher: Refresher | None = None
+    snapshots: SnapshotTaker | None = None
+    closer: Closer | None = None
     is_demo: bool = False
     dataset: str = ""
     closers: tuple[Callable[[], None], ...] = field(default=(), repr=False)
@@ -68,10 +77,12 @@ class Services:
             if self.query_log is not None:
                 last_first.callback(self.query_log.stop)
             last_first.callback(self.cache.close)
-            if self.refresher is not None:
-                last_first.callback(self.refresher.stop)
+            for thread in (self.refresher, self.snapshots):
+                if thread is not None:
+                    last_first.callback(thread.stop)
             last_first.callback(self.plan_keeper.stop)
             last_first.callback(self.runner.close)
+            last_first.callback(self.exporter.close)
             last_first.callback(self.advisor.close)
             if self.index_changes is not None:
                 last_first.callback(self.index_changes.close)
@@ -104,6 +115,7 @@ def build(
         lock_s=settings.pool_wait_s + settings.statement_timeout_s + _LOCK_MARGIN_S,
     )
     query_log = _query_log(database, monitor, settings)
+    export_register = ExportRegister(database.owner) if database.owner is not None else MemoryRegister()
     runner = Runner(database, cache, monitor)
     as_table_owner = _as_table_owner(application_url) if application_url is not None else None
     services = Services(
@@ -114,10 +126,19 @@ def build(
         runner=runner,
         plan_keeper=_plan_keeper(database, monitor),
         advisor=Advisor(database, monitor, as_table_owner),
+        export_register=export_register,
+        exporter=Exporter(
+            lambda job, export_id: _run_of(services, job, export_id),
+            export_register,
+            lambda: _links(settings),
+            at_once=settings.exports_at_once,
+        ),
         index_changes=IndexChanges(runner, as_table_owner) if as_table_owner and database.owner is not None else None,
         query_log=query_log,
         notebook=Notebook(database.owner) if database.owner is not None else None,
         refresher=_refresher(database, settings),
+        snapshots=_snapshots(database, settings),
+        closer=_closer(database, settings),
         is_demo=is_demo,
         dataset=dataset,
         closers=closers,
@@ -175,6 +196,19 @@ def _as_table_owner(url: SecretStr) -> Callable[[], psycopg.Connection[Any]]:
     return connect
 
 
+def _links(settings: Settings) -> Links:
+    # Importing it starts Streamlit's configuration, which no command of the command line needs.
+    from streamlit.web.server.server_util import get_cookie_secret
+
+    return Links(get_cookie_secret(), lasts_s=settings.export_link_s)
+
+
+def _run_of(services: Services, job: Job, export_id: str) -> Run:
+    from dashboard.exports.making import export_of  # which asks for the services itself
+
+    return export_of(services, job, export_id)
+
+
 def _plan_keeper(database: Database, monitor: Monitor) -> PlanKeeper:
     keeper = PlanKeeper(database, monitor)
     keeper.start()
@@ -188,6 +222,25 @@ def _refresher(database: Database, settings: Settings) -> Refresher | None:
         return None
     return Refresher(
         database.owner, database.mapping, every_s=settings.aggregate_refresh_s, refreshed=database.look_again
+    )
+
+
+def _snapshots(database: Database, settings: Settings) -> SnapshotTaker | None:
+    """It starts with the server, like the refresher."""
+    if database.owner is None:
+        return None
+    return SnapshotTaker(database.owner, database.mapping, zone=settings.reporting_zone)
+
+
+def _closer(database: Database, settings: Settings) -> Closer | None:
+    if database.owner is None:
+        return None
+    return Closer(
+        database.owner,
+        database.mapping,
+        zone=settings.reporting_zone,
+        grace_h=settings.close_grace_h,
+        timeout_s=settings.export_timeout_s,
     )
 
 

@@ -12,8 +12,10 @@ from streamlit import runtime
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.scriptrunner_utils.script_requests import ScriptRequests, ScriptRequestType
 
+from dashboard.browser import this_browser
 from dashboard.services import Services, current
 from queries.catalog import tenants
+from queries.errors import NotFoundError
 from queries.runner import Context
 from queries.scope import Scope
 
@@ -43,8 +45,20 @@ OPENS: dict[str, frozenset[Role]] = {
     "performance": frozenset({"engineer", "admin"}),
     "indexes": frozenset({"engineer", "admin"}),
     "plan": frozenset({"engineer", "admin"}),
+    "statements": frozenset({"finance", "admin"}),
+    "exports": EVERYBODY,
 }
 """Which roles may open a page. A page that is not listed opens for nobody."""
+_FINANCE: frozenset[Role] = frozenset({"finance", "admin"})
+TAKES: dict[str, frozenset[Role]] = {
+    "credit-statement": _FINANCE,
+    "usage-lines": _FINANCE,
+    "ledger": _FINANCE,
+    "generations": _FINANCE,
+    "tenants": frozenset({"account_manager", "finance", "admin"}),
+    "query-log": frozenset({"engineer", "admin"}),
+}
+"""Which roles may take a report along as a file. One that is not listed goes to nobody."""
 READS_PLANS: frozenset[Role] = frozenset({"engineer", "admin"})
 READS_PROMPTS: frozenset[Role] = frozenset({"account_manager", "admin"})
 
@@ -61,6 +75,9 @@ class Viewer:
 
     def may_open(self, page: str) -> bool:
         return self.role in OPENS.get(page, frozenset())
+
+    def may_take(self, report: str) -> bool:
+        return self.role in TAKES.get(report, frozenset())
 
     @property
     def may_read_plans(self) -> bool:
@@ -130,9 +147,19 @@ def role() -> Role:
 
 def viewer() -> Viewer:
     """Who is looking, read again at each run. DatabaseError when their tenants cannot be read."""
-    services, who = current(), role()
-    name = _DEMO_NAMES[who] if services.is_demo else "Everybody at this address"
-    return Viewer(name, who, viewer_scope(services, who))
+    return viewer_of(current(), role())
+
+
+def viewer_of(services: Services, who: str) -> Viewer:
+    """Somebody of this role, with the tenants that the role may read now. A role that is not one may nothing."""
+    known = next((one for one in ROLES if one == who), None)
+    if known is None:
+        raise NotFoundError("this role is not known; choose another page from the sidebar")
+    return Viewer(_name(services, known), known, viewer_scope(services, known))
+
+
+def _name(services: Services, who: Role) -> str:
+    return _DEMO_NAMES[who] if services.is_demo else "Everybody at this address"
 
 
 def own_scope(who: Viewer) -> Scope | None:
@@ -167,11 +194,18 @@ def switch() -> None:
                 format_func=lambda one: ROLE_NAMES[one],
                 key=ROLE_KEY,
                 persist_state="session",
+                on_change=sign_out,
                 help="The demo lets you look as any role. With sign-in, roles come from your identity provider.",
             )
         who = role()
-        name = _DEMO_NAMES[who] if services.is_demo else "Everybody at this address"
-        st.caption(f"{name} · {ROLE_NAMES[who]}")
+        st.caption(f"{_name(services, who)} · {ROLE_NAMES[who]}")
+
+
+def sign_out() -> None:
+    """Somebody else looks from now on: no link to a file that this browser was given is good any more. A callback."""
+    browser = this_browser()
+    if browser is not None:
+        current().exporter.links.revoke(browser)
 
 
 def _asks_for_another_run(requests: ScriptRequests) -> bool:

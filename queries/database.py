@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import psycopg
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, make_url
 
@@ -24,7 +25,7 @@ from queries.errors import DatabaseUnavailableError, MappingError, UsageDashboar
 from queries.mapping import Mapping, load_mapping
 from queries.scope import Scope, is_storable, native_id
 from queries.settings import Settings
-from queries.tables import OUR_SCHEMA, Aggregates, Tables, reflected_tables, wall_name
+from queries.tables import OUR_SCHEMA, Aggregates, Tables, history_of, reflected_tables, wall_name
 
 log = logging.getLogger(__name__)
 
@@ -112,7 +113,8 @@ class Database:
                 if tables is None or walled != tables.walled:
                     tables = reflected_tables(connection, self.mapping, walled=walled)
                 # Only what the reader role was given together with the walls is read.
-                tables = replace(tables, aggregates=_young(aggregates_of(connection, tables)) if walled else None)
+                aggregates = _young(aggregates_of(connection, tables)) if walled else None
+                tables = replace(tables, aggregates=aggregates, history=history_of(connection))
         except UsageDashboardError as error:
             self._failure, self._failed_at = error.again(), time.monotonic()
             raise
@@ -138,9 +140,22 @@ class Database:
     def reading(self, scope: Scope, timeout_s: float) -> Iterator[sa.Connection]:
         """A read-only transaction in UTC, with a statement timeout, bound to the scope's tenants."""
         with self.reader.connect() as connection:
-            tenants = tenants_setting(scope, self._tenant_types)
+            tenants = self.tenants_setting(scope)
             connection.execute(_BEGIN_READING, {"timeout_ms": str(int(timeout_s * 1000)), "tenants": tenants})
             yield connection
+
+    def own_connection(self) -> psycopg.Connection[Any]:
+        """A new connection of the reader role beside the pool, for what runs long: no page waits behind it. A statement
+        has its parameters put into it by the driver, since a COPY takes none. The caller closes it."""
+        _, options = self.reader.dialect.create_connect_args(self._url)
+        with self._errors():
+            connection = psycopg.connect(**{**options, **_connect_arguments()}, cursor_factory=psycopg.ClientCursor)
+        connection.read_only = True
+        return connection
+
+    def tenants_setting(self, scope: Scope) -> str:
+        """What a transaction must name in TENANTS_SETTING to read this scope through the walls."""
+        return tenants_setting(scope, self._tenant_types)
 
     def ping(self) -> None:
         """DatabaseUnavailableError unless the database answers now."""

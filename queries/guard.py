@@ -146,7 +146,8 @@ def _tenant_table(leaf: FromClause) -> sa.Table | None:
         element = element.element
     if isinstance(element, Join):
         raise UnscopedStatementError("the statement gives a join a name, in which a table could hide; name its sides")
-    return element if isinstance(element, sa.Table) else None
+    # A table of our own in which no tenant stands is nobody's.
+    return element if isinstance(element, sa.Table) and element.info.get("tenant_keyed") is not False else None
 
 
 def _holds(term: ClauseElement, leaf: FromClause, ids: frozenset[str]) -> bool:

@@ -73,6 +73,14 @@ class Settings(BaseSettings):
     alert_most_per_hour: int = Field(
         10, ge=1, le=100, description="Alerts sent in an hour at most, by all processes together; 1 to 100."
     )
+    close_grace_h: float = Field(
+        24.0, ge=0, le=744, description="A month can be closed so many hours after its end; 0 to 744."
+    )
+    exports_at_once: int = Field(2, ge=1, le=20, description="Exports that this process streams at once; others wait.")
+    export_timeout_s: float = Field(
+        600.0, ge=1, le=86_400, description="An export's statement is stopped after this; 1 to 86400."
+    )
+    export_link_s: float = Field(300.0, ge=10, le=3600, description="The link to an export is good for this long.")
     log_format: Literal["text", "json"] = Field("text", description="`text` for a terminal, `json` for a collector.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least severe line logged.")
 

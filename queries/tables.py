@@ -5,7 +5,7 @@ A predicate never wraps an indexed column: the parameter is converted, not the c
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
 
@@ -58,6 +58,66 @@ NOTE_COLUMNS: dict[str, sa.types.TypeEngine[Any]] = {
 }
 
 
+# What a statement says of a tenant and month, in its order.
+STATEMENT_SUMS = ("opening", "purchased", "granted", "refunded", "adjusted", "burned", "expired", "closing")
+# The kinds of movements among them; burned and expired credits are kept as positive numbers.
+STATEMENT_KINDS = STATEMENT_SUMS[1:-1]
+BALANCE_SNAPSHOT_COLUMNS: dict[str, sa.types.TypeEngine[Any]] = {
+    "tenant_id": sa.Text(),
+    "zone": sa.Text(),
+    "day": sa.Date(),
+    "taken_at": AwareTime(),
+    "balance": sa.Numeric(),
+    "ledger": sa.Numeric(),
+}
+CLOSED_STATEMENT_COLUMNS: dict[str, sa.types.TypeEngine[Any]] = {
+    "tenant_id": sa.Text(),
+    "month": sa.Date(),
+    "zone": sa.Text(),
+    "tenant": sa.Text(),
+    "is_listed": sa.Boolean(),
+    **dict.fromkeys((*STATEMENT_SUMS, "unexplained"), sa.Numeric()),
+    **dict.fromkeys((f"to_date_{one}" for one in STATEMENT_KINDS), sa.Numeric()),
+    "closed_at": AwareTime(),
+}
+CORRECTION_COLUMNS: dict[str, sa.types.TypeEngine[Any]] = {
+    "id": sa.BigInteger(),
+    "tenant_id": sa.Text(),
+    "month": sa.Date(),
+    "zone": sa.Text(),
+    "kind": sa.Text(),
+    "credits": sa.Numeric(),
+    "found_at": AwareTime(),
+}
+CLOSED_MONTH_COLUMNS: dict[str, sa.types.TypeEngine[Any]] = {
+    "month": sa.Date(),
+    "zone": sa.Text(),
+    "closed_at": AwareTime(),
+    "closed_by": sa.Text(),
+    "as_of": AwareTime(),
+    "last_posted_at": AwareTime(),
+    "reports": postgresql.JSON(),
+}
+
+
+@dataclass(frozen=True)
+class History:
+    """What was written down of balances and statements, in our own tables. Tenants are text in all of them.
+
+    `balance_snapshot`: a row per tenant, zone and day of that zone, with the posted balance (null without one) and the
+    sum of all movements, both read in one snapshot at `taken_at`. `closed_statement`: a row per tenant and closed month
+    as it was frozen; one that is not `is_listed` holds only the sums to date of a tenant that the statement left out.
+    `correction`: what was posted up to the end of the last closed month after it was closed, by tenant and kind, each
+    time it was found; burned and expired credits are positive. These stand behind walls. `closed_month`: a row per
+    closed month, with no tenant in it.
+    """
+
+    balance_snapshot: sa.Table
+    closed_statement: sa.Table
+    correction: sa.Table
+    closed_month: sa.Table
+
+
 @dataclass(frozen=True)
 class Aggregates:
     """Our sums of the application's rows, through their walls. Of each day of UTC before `until`, which is a midnight,
@@ -74,7 +134,8 @@ class Aggregates:
 @dataclass(frozen=True)
 class Tables:
     """One SQLAlchemy table per logical table; columns are reached by their logical names. `note` is our own.
-    `aggregates` are there only while they are whole and were made for these tables."""
+    `aggregates` are there only while they are whole and were made for these tables; `history` once `migrate` has run.
+    """
 
     mapping: Mapping
     walled: bool
@@ -89,6 +150,7 @@ class Tables:
     image: sa.Table
     note: sa.Table
     aggregates: Aggregates | None = None
+    history: History | None = None
 
     def all(self) -> dict[str, sa.Table]:
         """The application's tables by their logical names."""
@@ -148,6 +210,26 @@ def reflected_tables(connection: sa.Connection, mapping: Mapping, *, walled: boo
     return _built(mapping, walled, types)
 
 
+def default_history() -> History:
+    """The tables of our own history, those that hold tenants through their walls."""
+    return History(
+        balance_snapshot=_our_table("balance_snapshot", BALANCE_SNAPSHOT_COLUMNS),
+        closed_statement=_our_table("closed_statement", CLOSED_STATEMENT_COLUMNS),
+        correction=_our_table("correction", CORRECTION_COLUMNS),
+        closed_month=_our_table("closed_month", CLOSED_MONTH_COLUMNS, is_walled=False),
+    )
+
+
+def history_of(connection: sa.Connection) -> History | None:
+    """Our history as far as this role may read it; None where the migration has not run."""
+    history = default_history()
+    names = [f"{OUR_SCHEMA}.{getattr(history, one.name).name}" for one in fields(history)]
+    listed = sa.func.unnest(sa.bindparam("names", names, type_=sa.ARRAY(sa.Text))).column_valued("name")
+    readable = sa.func.has_table_privilege(sa.func.to_regclass(listed), "SELECT")
+    is_there = connection.scalar(sa.select(sa.func.bool_and(sa.func.coalesce(readable, sa.false()))))
+    return history if is_there else None
+
+
 def instant(column: sa.ColumnElement[Any], value: datetime) -> datetime:
     """An aware time as a parameter for this column: naive UTC where the column has no zone."""
     return value.astimezone(UTC).replace(tzinfo=None) if isinstance(column.type, NaiveUtc) else value.astimezone(UTC)
@@ -202,9 +284,20 @@ def _built(mapping: Mapping, walled: bool, types: dict[str, dict[str, sa.types.T
 
 def _note(metadata: sa.MetaData) -> sa.Table:
     """Notes are read through their wall, whether or not those of the application's tables stand."""
-    columns = (sa.Column(name, type_) for name, type_ in NOTE_COLUMNS.items())
-    info = {"tenant_keyed": True, "logical": "note"}
-    return sa.Table(our_wall_name("note"), metadata, *columns, schema=OUR_SCHEMA, info=info)
+    return _our_table("note", NOTE_COLUMNS, metadata)
+
+
+def _our_table(
+    name: str,
+    types: dict[str, sa.types.TypeEngine[Any]],
+    metadata: sa.MetaData | None = None,
+    *,
+    is_walled: bool = True,
+) -> sa.Table:
+    columns = (sa.Column(key, type_) for key, type_ in types.items())
+    info = {"tenant_keyed": is_walled, "logical": name}
+    shown = our_wall_name(name) if is_walled else name
+    return sa.Table(shown, metadata or sa.MetaData(), *columns, schema=OUR_SCHEMA, info=info)
 
 
 def _live_types(

@@ -2,12 +2,16 @@
 
 from queries.catalog import (
     cohorts,
+    corrections,
     credits,
+    differences,
     generations,
     latency,
     ledger,
     limits,
     notes,
+    prices,
+    statements,
     tenants,
     timelines,
     usage,
@@ -16,12 +20,16 @@ from queries.catalog import (
 
 __all__ = [
     "cohorts",
+    "corrections",
     "credits",
+    "differences",
     "generations",
     "latency",
     "ledger",
     "limits",
     "notes",
+    "prices",
+    "statements",
     "tenants",
     "timelines",
     "usage",

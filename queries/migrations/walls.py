@@ -7,7 +7,7 @@ they are. The comment on a view says for which mapping it was made. Our own tena
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -15,11 +15,29 @@ from sqlalchemy.sql.compiler import IdentifierPreparer
 
 from queries.database import ALL_TENANTS, TENANTS_SETTING, our_wall_comment, wall_comment
 from queries.mapping import Mapping
-from queries.tables import NOTE_COLUMNS, OUR_SCHEMA, our_wall_name, reflected_tables, wall_name
+from queries.tables import (
+    BALANCE_SNAPSHOT_COLUMNS,
+    CLOSED_STATEMENT_COLUMNS,
+    CORRECTION_COLUMNS,
+    NOTE_COLUMNS,
+    OUR_SCHEMA,
+    our_wall_name,
+    reflected_tables,
+    wall_name,
+)
 
 # Once a transaction has named tenants, the setting is an empty text for the rest of its session.
 _SETTING = f"NULLIF(current_setting('{TENANTS_SETTING}', true), '')"
-_OUR_READABLE_TABLES = ("query_log", "statement", "plan", "baseline", "index_change", "aggregate_state")
+_OUR_READABLE_TABLES = (
+    "query_log",
+    "statement",
+    "plan",
+    "baseline",
+    "index_change",
+    "aggregate_state",
+    "closed_month",
+    "export",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,21 +54,31 @@ class Wall:
     only: str = ""
 
 
-NOTE_WALL = Wall(
-    view=our_wall_name("note"),
-    schema=OUR_SCHEMA,
-    table="note",
-    columns=tuple(NOTE_COLUMNS),
-    tenant_column="tenant_id",
-    tenant_type="text",
-    comment=our_wall_comment(NOTE_COLUMNS),
-    only="removed_at IS NULL",
+def _our_wall(table: str, columns: Iterable[str], *, only: str = "") -> Wall:
+    shown = tuple(columns)
+    return Wall(
+        view=our_wall_name(table),
+        schema=OUR_SCHEMA,
+        table=table,
+        columns=shown,
+        tenant_column="tenant_id",
+        tenant_type="text",
+        comment=our_wall_comment(shown),
+        only=only,
+    )
+
+
+_OUR_WALLS = (
+    _our_wall("note", NOTE_COLUMNS, only="removed_at IS NULL"),
+    _our_wall("balance_snapshot", BALANCE_SNAPSHOT_COLUMNS),
+    _our_wall("closed_statement", CLOSED_STATEMENT_COLUMNS),
+    _our_wall("correction", CORRECTION_COLUMNS),
 )
 
 
 def raise_walls(connection: sa.Connection, mapping: Mapping, reader_role: str) -> None:
     """Put up or renew the views and give them and our tables to the reader role, if that role exists."""
-    views = _renewed(connection, [*_application_walls(connection, mapping), NOTE_WALL])
+    views = _renewed(connection, [*_application_walls(connection, mapping), *_OUR_WALLS])
     _give(connection, (*views, *_OUR_READABLE_TABLES), reader_role)
 
 

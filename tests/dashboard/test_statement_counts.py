@@ -23,8 +23,8 @@ FEW, MANY = 10, 1_000
 MOST_ROWS_DRAWN = 400 * 9
 # The forecast needs every tenant's own series: the one statement that brings a row per tenant.
 PER_TENANT = {"tenants.signals"}
-# These read what was recorded or the server itself, and ask no question of the catalog.
-READS_THE_LOG = {"performance", "plan", "indexes"}
+# These read what was recorded, the server itself or the rows of a file, and ask no question of the catalog.
+READS_THE_LOG = {"performance", "plan", "indexes", "exports"}
 TENANT = "org_00001"
 # The views of pages that have several.
 TENANT_VIEWS = ("Overview", "Credits", "Users", "Quotas", "Quality", "Generations", "Ledger", "Compare")
@@ -35,6 +35,7 @@ VIEWS: dict[str, list[dict[str, str]]] = {
     ],
     "tenants": [{}, {"sort": "Credits burned"}, {"flags": "At risk"}, {"sort": "Runway", "page": "2"}],
     "burn": [{}, {"tenant": TENANT}],
+    "statements": [{}, {"tenant": TENANT, "month": "2026-06"}, {"period": "Last 90 days", "differing": "true"}],
     "timelines": [
         {},
         {"by": "User", "gfrom": "2026-06-10T00:00:00Z", "gto": "2026-06-11T00:00:00Z"},

@@ -10,9 +10,10 @@ from sqlalchemy.sql import visitors
 from queries.errors import UnscopedStatementError
 from queries.guard import _elements, _final_froms, refuse_unscoped
 from queries.scope import Scope
-from queries.tables import default_tables, facts
+from queries.tables import default_history, default_tables, facts
 
 TABLES = default_tables()
+HISTORY = default_history()
 G, O, I = facts(TABLES), TABLES.organization, TABLES.image  # noqa: E741 - a table each
 SCOPE = Scope.of(["a", "b"])
 ALIAS = G.alias()
@@ -45,10 +46,15 @@ HELD: dict[str, Callable[[], Any]] = {
     "a union": lambda: sa.union_all(sa.select(O.c.name).where(HELD_O), sa.select(G.c.id).where(HELD_G)),
     "an EXISTS": lambda: sa.select(O.c.name).where(HELD_O, sa.exists(sa.select(1).select_from(G).where(HELD_G))),
     "no table": lambda: sa.select(sa.func.now()),
+    "a table of ours without a tenant": lambda: sa.select(HISTORY.closed_month.c.month),
 }
 
 LEAKS: dict[str, Callable[[], Any]] = {
     "no predicate": lambda: sa.select(G.c.id),
+    "a table of ours with tenants": lambda: sa.select(HISTORY.closed_statement.c.closing),
+    "one beside a table without a tenant": lambda: sa.select(
+        HISTORY.closed_month.c.month, HISTORY.correction.c.credits
+    ),
     "an equality with a literal": lambda: sa.select(G.c.id).where(G.c.tenant_id == "a"),
     "another scope": lambda: sa.select(G.c.id).where(Scope.of(["a", "z"]).predicate(G.c.tenant_id)),
     "one branch of an OR": lambda: sa.select(G.c.id).where(sa.or_(HELD_G, G.c.prompt == "x")),

@@ -23,6 +23,7 @@ WRONG = {
     "ALERT_WEBHOOK_URL": "hooks.example/word",
     "ALERT_EVERY_S": "59",
     "ALERT_MOST_PER_HOUR": "0",
+    "CLOSE_GRACE_H": "-1",
 }
 
 

@@ -41,7 +41,13 @@ def shaped_url(server: Server) -> Iterator[str]:
     migrations.upgrade(server.url(name, OWNER))
     with server.superuser(name) as connection:
         connection.execute(sql.SQL("GRANT USAGE ON SCHEMA usage_dashboard TO {}").format(sql.Identifier(APP)))
-        connection.execute(sql.SQL("GRANT SELECT ON usage_dashboard.our_note TO {}").format(sql.Identifier(APP)))
+        for readable in ("our_note", "our_balance_snapshot", "our_closed_statement", "our_correction", "closed_month"):
+            names = sql.Identifier("usage_dashboard", readable), sql.Identifier(APP)
+            connection.execute(sql.SQL("GRANT SELECT ON {} TO {}").format(*names))
+        # Tests of the history write it themselves, for the transaction's own eyes.
+        for written in ("balance_snapshot", "closed_statement", "correction", "closed_month"):
+            names = sql.Identifier("usage_dashboard", written), sql.Identifier(APP)
+            connection.execute(sql.SQL("GRANT SELECT, INSERT ON {} TO {}").format(*names))
         # Tests of aggregates make them within a transaction, over rows that nobody else sees.
         connection.execute(sql.SQL("GRANT CREATE ON SCHEMA usage_dashboard TO {}").format(sql.Identifier(APP)))
         connection.execute(sql.SQL("GRANT ALL ON usage_dashboard.aggregate_state TO {}").format(sql.Identifier(APP)))

@@ -1,17 +1,20 @@
 """One accepted set of arguments, or more, for every question that the catalog can ask."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import queries.catalog  # noqa: F401 - makes every question known
-from queries.catalog import tenants
+from queries.catalog import statements, tenants
 from queries.period import Period
 from queries.query import CATALOG, Query
 from queries.scope import Scope
 
 # Questions that only one tenant's scope can ask.
-OF_ONE_TENANT = ("tenants.header", "ledger.page", "ledger.reconciliation")
+OF_ONE_TENANT = (
+    *("tenants.header", "ledger.page", "ledger.reconciliation"),
+    *("statements.difference", "statements.suspects", "statements.balances_seen"),
+)
 
 
 def sample_arguments(now: datetime, zone: str) -> dict[str, list[dict[str, Any]]]:
@@ -21,6 +24,9 @@ def sample_arguments(now: datetime, zone: str) -> dict[str, list[dict[str, Any]]
     every = {"search": "", "plans": ()}
     moment = {"now": now, "zone": zone}
     page = {"offset": 0, "limit": 50}
+    months = tuple(month for month in (date(2025, 1, 1), date(2025, 5, 1), date(2025, 6, 1)) if month <= now.date())
+    of_months = {**moment, "months": months}
+    of_month = {**moment, "month": months[-1]}
     return {
         "tenants.signals": [{**moment, **every}, {**moment, **chosen}],
         "tenants.portfolio": [
@@ -66,6 +72,19 @@ def sample_arguments(now: datetime, zone: str) -> dict[str, list[dict[str, Any]]
         "latency.over_time": [{"period": period}],
         "ledger.page": [{"period": period, **page}, {"period": period, "offset": 2, "limit": 20}],
         "ledger.reconciliation": [{}],
+        "statements.monthly": [
+            *(
+                {**of_months, **page, "search": "", "differing": False, "sort": one, "descending": True}
+                for one in statements.SORTS
+            ),
+            {**of_months, **page, "search": "a", "differing": True, "sort": "tenant", "descending": False},
+        ],
+        "statements.totals": [{**of_months, "search": ""}, {**of_months, "search": "a", "version": "2"}],
+        "statements.prices": [{**of_months, "search": ""}, {**of_months, "search": "a"}],
+        "statements.corrections": [{**of_months, **page}],
+        "statements.difference": [of_month],
+        "statements.suspects": [{**of_month, **page}],
+        "statements.balances_seen": [of_month],
         "limits.by_day": [{"period": period, "top": 3}],
         "users.of_period": [
             {"period": period, **page, "sort": "generations", "descending": True},

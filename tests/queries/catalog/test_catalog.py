@@ -21,7 +21,7 @@ from tests.queries.catalog.world import SHAPES, Shape, ask, made_world
 NOW = datetime(2025, 6, 15, 10, 30, tzinfo=UTC)
 ONE, TWO, NOBODY = Scope.of(["org' -- %"]), Scope.of(["a", "b"]), Scope.of([])
 CATALOG_MODULES = re.compile(
-    r"^(credits|generations|latency|ledger|limits|notes|tenants|timelines|usage|users)\.[a-z_]+$"
+    r"^(credits|generations|latency|ledger|limits|notes|statements|tenants|timelines|usage|users)\.[a-z_]+$"
 )
 OF_ONE_ROW = ("usage.totals", "credits.compared", "timelines.latency")
 

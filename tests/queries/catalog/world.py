@@ -66,6 +66,7 @@ class Movement:
     user: Any = None
     generation: Any = None
     price_paid: Decimal | None = None
+    currency: str | None = "EUR"
 
 
 @dataclass
@@ -268,7 +269,7 @@ def insert(connection: sa.Connection, tables: Tables, world: World) -> None:
     ledger = [
         {"id": _fresh_id(tables.credit_transaction.c.id, number), "tenant_id": one.tenant, "type": one.type}
         | {"amount": one.amount, "created_at": one.posted_at, "user_id": one.user, "generation_id": one.generation}
-        | {"price_paid": one.price_paid, "currency": None if one.price_paid is None else "EUR"}
+        | {"price_paid": one.price_paid, "currency": None if one.price_paid is None else one.currency}
         for number, one in enumerate(world.movements)
     ]
     _add(connection, tables.credit_transaction, ledger)

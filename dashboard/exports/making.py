@@ -1,0 +1,70 @@
+"""From an order to the run that makes its file: from the database, from what a closed month has frozen, or, for the
+report of tenants, from what the dashboard knows of flags and forecasts."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from dashboard.exporting import Job
+from dashboard.exports.portfolio import portfolio_table
+from dashboard.services import Services
+from dashboard.viewer import viewer_of
+from queries.closing import FROZEN_REPORTS, ClosedMonth
+from queries.errors import MappingError, NotFoundError, PermissionDeniedError
+from queries.exports.copying import Export, Preview, preview
+from queries.exports.made import Made
+from queries.exports.reports import Order
+from queries.exports.sources import Frozen
+
+FIRST_ROWS = 10
+
+
+def export_of(services: Services, job: Job, export_id: str) -> Export:
+    """The run of a job. NotFoundError when its person may no longer have what it was ordered for."""
+    order = job.order
+    who = viewer_of(services, job.person.role)
+    if not who.may_take(order.report) or not who.scope.covers(order.scope):
+        raise NotFoundError("this report, or one of its tenants, is not open to your role any more; ask for it again")
+    return run_of(services, order, export_id)
+
+
+def run_of(services: Services, order: Order, export_id: str) -> Export:
+    """The run of an order by somebody who may have it."""
+    return Export(
+        services.database,
+        order,
+        id=export_id,
+        timeout_s=services.settings.export_timeout_s,
+        frozen=_frozen(services, order),
+        made=_made(services, order),
+    )
+
+
+def preview_of(services: Services, order: Order) -> Preview:
+    """What the file would hold now: count, sums and first rows."""
+    return preview(services.database, order, FIRST_ROWS, frozen=_frozen(services, order), made=_made(services, order))
+
+
+def closed_month(services: Services, order: Order) -> ClosedMonth | None:
+    """The closed month whose frozen file is the answer to this order; None while it is not closed."""
+    if services.closer is None or order.month is None or order.report not in FROZEN_REPORTS:
+        return None
+    try:
+        closed = services.closer.closed()
+    except (MappingError, PermissionDeniedError):
+        return None  # before `migrate` there is nowhere to keep one
+    return next((one for one in closed if (one.month, one.zone) == (order.month, order.zone)), None)
+
+
+def _made(services: Services, order: Order) -> Made | None:
+    """The rows of a report that no statement knows."""
+    return Made(*portfolio_table(services, order)) if order.what.select is None else None
+
+
+def _frozen(services: Services, order: Order) -> Frozen | None:
+    month = closed_month(services, order)
+    if month is None or services.closer is None:
+        return None
+    kept = month.reports[order.report]
+    pieces = partial(services.closer.frozen, month.month, order.report)
+    return Frozen(pieces, month.as_of, month.closed_at, kept.rows, kept.sums)

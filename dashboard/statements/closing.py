@@ -1,0 +1,140 @@
+"""Closing a month from the page: what there is to close, the confirmation, and how far it is."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+import streamlit as st
+
+from dashboard import filters, words
+from dashboard.services import current
+from dashboard.statements.choices import Chosen, named
+from queries.closing import Closer
+from queries.errors import UsageDashboardError
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY_S, SAID_FOR_S = 0.5, 60.0
+# The job that this session has begun or watched: whoever comes later is not told of it.
+_FOLLOWED = "closing_followed"
+
+
+@dataclass(slots=True)
+class Job:
+    """A month that is being closed, in a thread of its own: who leaves the page does not stop it half-way."""
+
+    month: date
+    by: str
+    step: str = "Beginning"
+    failure: str = ""
+    ended_at: float = 0.0
+    ended: threading.Event = field(default_factory=threading.Event)
+
+
+_LOCK = threading.Lock()
+_JOBS: dict[int, Job] = {}
+
+
+def control(chosen: Chosen, status: Mapping[date, str]) -> None:
+    """For the first of the months that is over and not closed: the button, or why there is none."""
+    closer = current().closer
+    job = _JOBS.get(id(closer)) if closer is not None else None
+    if job is not None and not job.ended.is_set():
+        _watch(chosen, job)
+        return
+    if job is not None:
+        _ended(job)
+    month = next((one for one in chosen.months if status.get(one) == "provisional"), None)
+    if month is None:
+        return
+    if closer is None:
+        st.caption("Months stay provisional: closing one writes it down, which needs DIRECT_URL.")
+        return
+    if chosen.zone != closer.zone:
+        st.caption(
+            words.plain(
+                f"Months are closed in {closer.zone}, the reporting zone; in {chosen.zone} each is provisional."
+            )
+        )
+        return
+    refused = closer.may_close(month, filters.utc_now())
+    if refused:
+        st.caption(words.plain(f"{named(month)} is provisional. {words.sentence(refused)}"))
+        return
+    with st.popover(f"Close {named(month)}", icon=":material/lock:", key=f"close-{month:%Y-%m}"):
+        st.markdown(
+            words.plain(
+                f"Statement, usage lines and ledger of {named(month)} are frozen as they are, for all tenants. Closing"
+                " is not undone: what is posted later with an older date is a correction of the next month."
+            )
+        )
+        st.button(
+            f"Close {named(month)} now",
+            type="primary",
+            on_click=start,
+            args=(closer, month, chosen.zone, chosen.board.viewer.name),
+            key=f"close-now-{month:%Y-%m}",
+        )
+
+
+def start(closer: Closer, month: date, zone: str, by: str) -> None:
+    """Begin to close the month, unless one is being closed by this process. A callback."""
+    with _LOCK:
+        running = _JOBS.get(id(closer))
+        if running is not None and not running.ended.is_set():
+            return
+        job = _JOBS[id(closer)] = Job(month, by)
+    st.session_state[_FOLLOWED] = id(job)
+    work = threading.Thread(
+        target=_close, args=(closer, job, zone, filters.utc_now()), name=f"closing {month:%Y-%m}", daemon=True
+    )
+    work.start()
+
+
+def _close(closer: Closer, job: Job, zone: str, now: datetime) -> None:
+    def progress(step: str) -> None:
+        job.step = step
+
+    try:
+        closer.close(job.month, zone=zone, by=job.by, now=now, progress=progress)
+    except UsageDashboardError as error:
+        job.failure = f"{words.sentence(error.message)} Reference {error.reference}."
+        log.warning("closing %s failed, reference %s: %s", f"{job.month:%Y-%m}", error.reference, error.message)
+    except Exception:
+        job.failure = "The log has what happened. Nothing was closed."
+        log.exception("closing %s failed", f"{job.month:%Y-%m}")
+    finally:
+        job.ended_at = time.monotonic()
+        job.ended.set()
+
+
+def _watch(chosen: Chosen, job: Job) -> None:
+    run_id = chosen.board.visit.run_id
+    st.session_state[_FOLLOWED] = id(job)
+
+    @st.fragment(run_every=LOOK_EVERY_S)
+    def look() -> None:
+        is_page_run = st.session_state.get("closing_watched") != run_id
+        st.session_state["closing_watched"] = run_id
+        if job.ended.is_set() and not is_page_run:
+            st.rerun()
+        st.caption(words.plain(f"{job.by} is closing {named(job.month)}. {job.step} …"))
+
+    look()
+
+
+def _ended(job: Job) -> None:
+    """What came of it, for a while."""
+    if st.session_state.get(_FOLLOWED) != id(job) or time.monotonic() - job.ended_at > SAID_FOR_S:
+        return
+    if job.failure:
+        st.error(words.plain(f"{named(job.month)} was not closed. {job.failure}"), icon=":material/error:")
+        return
+    st.success(
+        f"{named(job.month)} is closed. Its files are the same from now on, byte for byte.", icon=":material/lock:"
+    )
