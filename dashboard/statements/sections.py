@@ -38,7 +38,8 @@ def _moved(chosen: Chosen, rows: dict[Any, Any], line: list[Any]) -> list[Headli
     shown = [rows[one] for one in chosen.months if one in rows]
     is_over = len(chosen.months) == 1 and chosen.last < chosen.running
     before = rows.get(month_before(chosen.last)) if is_over else None
-    so_far = "" if chosen.last < chosen.running else f"{named(chosen.last)} so far"
+    months = " to ".join(dict.fromkeys(f"{one:%b}" for one in (chosen.months[0], chosen.last)))
+    note = months if chosen.last < chosen.running else f"{months}, so far"
     found = []
     for label, name in _MOVED:
         amount = sum(one[name] for one in shown)
@@ -50,7 +51,7 @@ def _moved(chosen: Chosen, rows: dict[Any, Any], line: list[Any]) -> list[Headli
                 f"{sentences.credits(amount)}, {chosen.name}; the line: month by month",
                 change,
                 "the month before" if change.text else "",
-                note="" if change.text else so_far,
+                note="" if change.text else note,
                 spark=[one[name] for one in line],
             )
         )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from queries.catalog import statements
 from queries.catalog.generations import IMAGE_SLACK
 from queries.catalog.sums import counted, summed, summed_again, text
 from queries.scope import Scope
@@ -39,8 +40,6 @@ _QUERY_LOG = sa.Table(
 def credit_statement(tables: Tables, scope: Scope, order: Order) -> sa.Select[Any]:
     """The roll-forward as the Statements page has it, read from the rows: aggregates may be behind for movements that
     are posted with an old date, and a file is right when it is made."""
-    from queries.catalog import statements
-
     return statements.statement_rows(
         replace(tables, aggregates=None), scope, months=order.months, zone=order.zone, now=order.now
     )

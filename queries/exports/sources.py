@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
 
+from queries.errors import DatabaseError
 from queries.exports.canonical import EXACT, Sums, lines_of, parsed, rows_in, whole_rows, without_header
 from queries.exports.copy_sql import (
     XLSX_CELL_LENGTH,
@@ -162,7 +163,7 @@ class KeptRows:
 
     def counted(self) -> Counted:
         if isinstance(self._kept, Frozen) and self._only is None:
-            return Counted(self._kept.rows, {name: Decimal(value) for name, value in self._kept.sums.items()})
+            return Counted(self._kept.rows, self._recorded())
         rows, sums = 0, Sums(self._order.what)
         for chunk, more in self.chunks(_CHUNK_BYTES):
             sums.add(parsed(chunk, self._order.what.columns, {}))
@@ -171,8 +172,12 @@ class KeptRows:
 
     def scales(self) -> Mapping[str, int]:
         if isinstance(self._kept, Frozen):
-            return _scales({name: Decimal(value) for name, value in self._kept.sums.items()})
+            return _scales(self._recorded())
         return _scales(self.counted().sums)
+
+    def _recorded(self) -> dict[str, Decimal]:
+        assert isinstance(self._kept, Frozen), "only a closed month has a record"
+        return {one.name: Decimal(self._kept.sums[one.name]) for one in self._order.what.summed}
 
     def sheet(self) -> Sheet:
         rows = longest = size = 0
@@ -219,4 +224,7 @@ def _scaled(value: Decimal, scale: int | None) -> Decimal:
 
 
 def _scales(sums: Mapping[str, Decimal]) -> dict[str, int]:
+    for name, value in sums.items():
+        if not value.is_finite():
+            raise DatabaseError(f"the column {name} has a number that is NaN or infinite; choose CSV, or leave it out")
     return {name: max(0, -int(value.as_tuple().exponent)) for name, value in sums.items()}
