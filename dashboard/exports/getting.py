@@ -69,7 +69,6 @@ def _controls(wanted: Wanted, contents: Contents) -> None:
     browser = this_browser()
     st.button(
         "Download",
-        type="primary",
         icon=":material/download:",
         disabled=browser is None,
         on_click=_press,
@@ -153,21 +152,27 @@ def asker(report: str) -> viewers.Viewer:
 
 
 def _under_way(wanted: Wanted, browser: str) -> None:
-    """The jobs of this browser, looked at again and again for as long as one has not ended."""
+    """One's own jobs, looked at again and again for as long as one has not ended."""
     run_id = wanted.board.visit.run_id
-    is_busy = any(not one.has_ended for one in current().exporter.jobs_of(browser))
+    is_busy = any(not one.has_ended for one in _jobs(browser))
 
     @st.fragment(run_every=LOOK_EVERY_S if is_busy else None)
     def look() -> None:
         is_page_run = st.session_state.get(_WATCHED) != run_id
         st.session_state[_WATCHED] = run_id
-        jobs = current().exporter.jobs_of(browser)
+        jobs = _jobs(browser)
         if is_busy and not is_page_run and all(one.has_ended for one in jobs):
             st.rerun()  # which reads the register anew, and looks no more
         for job in _shown(jobs):
             _job(wanted, job)
 
     look()
+
+
+def _jobs(browser: str) -> list[Job]:
+    """Those of who looks now: somebody else may have looked in this browser before, and what they took is theirs."""
+    role = viewers.role()
+    return [one for one in current().exporter.jobs_of(browser) if one.person.role == role]
 
 
 def _shown(jobs: Sequence[Job]) -> list[Job]:

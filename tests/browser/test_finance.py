@@ -68,14 +68,15 @@ def kept(download: Download, folder: Path) -> Path:
 def downloaded(page: Page, folder: Path) -> tuple[Path, Path]:
     """The file of the button, and its manifest."""
     folder.mkdir()
+    manifests = page.get_by_role("link", name="Manifest")
+    before = manifests.count()
     with page.expect_download() as coming:
         page.get_by_role("button", name="Download", exact=True).click()
     file = kept(coming.value, folder)
-    manifest = page.get_by_role("link", name="Manifest").first
-    manifest.wait_for()
+    expect(manifests).to_have_count(before + 1)
     settle(page)
     with page.expect_download() as coming:
-        manifest.click()
+        manifests.first.click()
     return file, kept(coming.value, folder)
 
 

@@ -242,6 +242,7 @@ def test_looking_as_somebody_else_takes_the_links_away(demo: services.Services, 
     next(one for one in app.selectbox if one.label == "Look as").set_value("finance").run()
     with pytest.raises(Exception, match="signed out or changed role"):
         demo.exporter.opened(token, browser_name())
+    assert "ledger-2026-05" not in said(app), "what somebody else took is listed"
 
 
 def test_an_empty_period_says_so(demo: services.Services, open_app: Any) -> None:

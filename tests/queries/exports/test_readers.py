@@ -75,7 +75,8 @@ def test_pandas_reads_the_csv(demo: Database, tmp_path: Path, format_: Any, guar
 
 
 def test_duckdb_reads_csv_and_parquet_with_their_types(demo: Database, tmp_path: Path) -> None:
-    places = {one: written(demo, tmp_path, order_of("ledger", FIRST, LAST, format=one)) for one in ("csv", "parquet")}
+    orders = [order_of("ledger", FIRST, LAST, format=one, guarded=False) for one in ("csv", "parquet")]
+    places = {one.format: written(demo, tmp_path, one) for one in orders}
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
         types = {
