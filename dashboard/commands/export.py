@@ -27,6 +27,7 @@ from queries.errors import ArgumentError, NotFoundError, UsageDashboardError
 from queries.exports.copying import unknown_tenants
 from queries.exports.manifest import SUFFIX, Manifest
 from queries.exports.reports import FORMATS, REPORTS, Order, month_bounds
+from queries.exports.verifying import problems
 from queries.scope import Scope, is_storable
 from queries.settings import load_settings
 
@@ -149,7 +150,8 @@ def _streamed(run: Any, path: Path) -> Manifest:
         manifest: Manifest = run.run(file.write)
         file.flush()
         os.fsync(file.fileno())
-    return manifest
+    # What is on the disk, and not only what was handed out: rows and sums are counted anew from the file.
+    return replace(manifest, differences=(*manifest.differences, *problems(path, manifest)))
 
 
 def _put(path: Path, manifest: Manifest, folder: Path) -> bool:

@@ -37,6 +37,7 @@ def run_of(services: Services, order: Order, export_id: str) -> Export:
         timeout_s=services.settings.export_timeout_s,
         frozen=_frozen(services, order),
         made=_made(services, order),
+        closed_months=[one.month for one in closed_months(services, order)],
     )
 
 
@@ -47,13 +48,18 @@ def preview_of(services: Services, order: Order) -> Preview:
 
 def closed_month(services: Services, order: Order) -> ClosedMonth | None:
     """The closed month whose frozen file is the answer to this order; None while it is not closed."""
-    if services.closer is None or order.month is None or order.report not in FROZEN_REPORTS:
-        return None
+    return next(iter(closed_months(services, order)), None) if order.month is not None else None
+
+
+def closed_months(services: Services, order: Order) -> list[ClosedMonth]:
+    """The months of the order's period that are closed in its zone, of a report that closing freezes."""
+    if services.closer is None or order.report not in FROZEN_REPORTS:
+        return []
     try:
         closed = services.closer.closed()
     except (MappingError, PermissionDeniedError):
-        return None  # before `migrate` there is nowhere to keep one
-    return next((one for one in closed if (one.month, one.zone) == (order.month, order.zone)), None)
+        return []  # before `migrate` there is nowhere to keep one
+    return [one for one in closed if one.month in order.months and one.zone == order.zone]
 
 
 def _made(services: Services, order: Order) -> Made | None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -80,8 +80,9 @@ class Export:
         timeout_s: float = TIMEOUT_S,
         frozen: Frozen | None = None,
         made: Made | None = None,
+        closed_months: Sequence[date] = (),
     ) -> None:
-        """`frozen` or `made` stand in for the database's rows."""
+        """`frozen` or `made` stand in for the database's rows; `closed_months` are those of the order's period."""
         self.id = id or uuid.uuid4().hex
         self.order = order
         self.rows = 0
@@ -89,6 +90,7 @@ class Export:
         self.state: State = "waiting"
         self._database, self._timeout_s = database, timeout_s
         self._kept: Frozen | Made | None = frozen or made
+        self._closed_months = tuple(f"{one:%Y-%m}" for one in closed_months)
         self._connection: psycopg.Connection[Any] | None = None
         self._is_cancelled, self._has_ended = False, threading.Event()
         self._lock = threading.Lock()
@@ -139,6 +141,7 @@ class Export:
             bytes=sink.bytes,
             status="closed" if is_closed else "provisional",
             closed_at=self._kept.closed_at if isinstance(self._kept, Frozen) else None,
+            closed_months=self._closed_months,
             differences=tuple(differences(self.rows, sums, counted)),
         )
 

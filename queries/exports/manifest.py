@@ -18,7 +18,9 @@ SUFFIX = ".manifest.json"
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """The words of one file. `sums` are exact, as plain digits; `differences` is empty unless what was streamed is not
-    what the second statement of the same snapshot counted and summed."""
+    what the second statement of the same snapshot counted and summed. `closed_months` of a provisional file are those
+    of its period that are closed: of them too it has the rows of now, and each month's own file those of its closing.
+    """
 
     id: str
     report: str
@@ -34,6 +36,7 @@ class Manifest:
     bytes: int
     status: Status = "provisional"
     closed_at: datetime | None = None
+    closed_months: tuple[str, ...] = field(default=())
     differences: tuple[str, ...] = field(default=())
 
     def as_json(self) -> str:
@@ -56,6 +59,7 @@ class Manifest:
                     "as_of": datetime.fromisoformat(given["as_of"]),
                     "closed_at": None if closed_at is None else datetime.fromisoformat(closed_at),
                     "columns": tuple(_texts(given["columns"])),
+                    "closed_months": tuple(_texts(given["closed_months"])),
                     "differences": tuple(_texts(given["differences"])),
                     "rows": _whole(given["rows"]),
                     "bytes": _whole(given["bytes"]),

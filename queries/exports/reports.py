@@ -151,7 +151,7 @@ class Order:
         parts = (
             self.report,
             dated,
-            self.zone,
+            re.sub(r"[+-](?=\d)", lambda sign: " plus " if sign[0] == "+" else " minus ", self.zone),
             _tenants_part(self.scope),
             "raw" if not self.guarded and self.format != "parquet" else "",
             "plain" if given and self.dialect == "plain" else "",

@@ -21,10 +21,12 @@ from pyarrow import parquet
 from queries.errors import ArgumentError
 from queries.exports.canonical import EXACT, exact_sum, plain
 from queries.exports.manifest import SUFFIX, Manifest
+from queries.exports.reports import REPORTS
 
 _BLOCK_BYTES = 2**20
 _SHEET = "xl/worksheets/sheet1.xml"
 _ROW_END = b"</row>"
+_REPORTS_FILE = re.compile(rf"({'|'.join(map(re.escape, REPORTS))})(-[a-z0-9-]+)?\.(csv|csv\.gz|parquet|xlsx)")
 _CELL = re.compile(rb"<c(?: [^>]*)?(?:/>|>(.*?)</c>)", re.DOTALL)
 _VALUE = re.compile(rb"<(?:v|t)(?: [^>]*)?>(.*?)</(?:v|t)>", re.DOTALL)
 
@@ -43,8 +45,9 @@ class Checked:
 
 
 def verified(folder: Path) -> list[Checked]:
-    """Every manifest of a folder against its file; none where there is no manifest."""
-    return [_checked(one) for one in sorted(folder.glob(f"*{SUFFIX}"))]
+    """Every manifest of a folder against its file, and every report's file that has no manifest."""
+    found = [*map(_checked, sorted(folder.glob(f"*{SUFFIX}"))), *_without_manifest(folder)]
+    return sorted(found, key=lambda one: one.file)
 
 
 def recounted(path: Path, manifest: Manifest) -> tuple[int, Mapping[str, Decimal]]:
@@ -61,6 +64,14 @@ def recounted(path: Path, manifest: Manifest) -> tuple[int, Mapping[str, Decimal
             return _of_rows(csv.reader(text, strict=True), manifest)
 
 
+def problems(path: Path, manifest: Manifest) -> tuple[str, ...]:
+    """What a file has that its manifest does not say, in words: its checksum, and rows and sums counted anew."""
+    try:
+        return tuple(_problems(path, manifest))
+    except (OSError, ValueError, InvalidOperation, EOFError, zipfile.BadZipFile, pa.ArrowException) as error:
+        return (f"the file cannot be read ({type(error).__name__})",)
+
+
 def _checked(place: Path) -> Checked:
     name = place.name.removesuffix(SUFFIX)
     try:
@@ -68,14 +79,18 @@ def _checked(place: Path) -> Checked:
     except (ArgumentError, OSError, UnicodeDecodeError) as error:
         return Checked(name, None, (f"the manifest cannot be read: {error}",))
     path = place.with_name(Path(manifest.file).name)
-    try:
-        return Checked(manifest.file, manifest, tuple(_problems(path, manifest)))
-    except (OSError, ValueError, InvalidOperation, EOFError, zipfile.BadZipFile, pa.ArrowException) as error:
-        return Checked(manifest.file, manifest, (f"the file cannot be read ({type(error).__name__})",))
+    found = (f"the export itself found a difference: {one}" for one in manifest.differences)
+    return Checked(manifest.file, manifest, (*found, *problems(path, manifest)))
+
+
+def _without_manifest(folder: Path) -> Iterator[Checked]:
+    """Files that have a report's name and nothing beside them to hold them against."""
+    for path in sorted(folder.iterdir()):
+        if _REPORTS_FILE.fullmatch(path.name) and not path.with_name(path.name + SUFFIX).exists():
+            yield Checked(path.name, None, ("there is no manifest beside it; export it again",))
 
 
 def _problems(path: Path, manifest: Manifest) -> Iterator[str]:
-    yield from (f"the export itself found a difference: {one}" for one in manifest.differences)
     if not path.is_file():
         yield "the file is not there"
         return

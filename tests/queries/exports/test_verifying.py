@@ -109,3 +109,22 @@ def test_a_manifest_says_what_the_file_was_narrowed_to(demo: Database, tmp_path:
         "guarded": True,
         "withheld": [],
     }
+
+
+def test_a_file_whose_manifest_is_missing_is_told_and_other_files_are_nobodys(demo: Database, tmp_path: Path) -> None:
+    path, _ = exported(demo, tmp_path, order_of("ledger", FIRST, LAST))
+    (tmp_path / "ledger of my own.csv").write_text("a,b\n")
+    (tmp_path / "notes.csv").write_text("a,b\n")
+    assert [one.is_good for one in verified(tmp_path)] == [True]
+    path.with_name(path.name + SUFFIX).unlink()
+    assert [(one.file, one.differences) for one in verified(tmp_path)] == [
+        (path.name, ("there is no manifest beside it; export it again",))
+    ]
+
+
+def test_a_file_over_closed_months_says_which(demo: Database, tmp_path: Path) -> None:
+    months = (date(2026, 5, 1), date(2026, 6, 1))
+    _, manifest = exported(demo, tmp_path, order_of("ledger", months[0], LAST), closed_months=months)
+    assert manifest.status == "provisional"
+    assert manifest.closed_months == ("2026-05", "2026-06")
+    assert Manifest.from_json(manifest.as_json()) == manifest
