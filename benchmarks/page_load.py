@@ -44,6 +44,7 @@ PAGES = {
     "Tenants": "/?",
     "Tenant, the largest": f"/tenant?{_TENANT}&",
     "Credit burn": "/burn?",
+    "Credit burn, how long": "/burn?tab=How+long+they+last&",
     "Credit burn, one tenant": f"/burn?{_TENANT}&",
     "Timelines": "/timelines?",
     "Timelines, one tenant": f"/timelines?{_TENANT}&",

@@ -2,10 +2,8 @@
 
 from functools import partial
 
-import streamlit as st
-
 from dashboard import board, notes
-from dashboard.burn import choices, sections
+from dashboard.burn import choices, sections, views
 from queries.catalog import credits, tenants
 
 TOP = 7
@@ -26,14 +24,7 @@ page.ask(
 )
 notes.control(page, scope)
 
+# The figures answer both halves of the question, and stand above the choice between them.
 page.panel("", ("flows", "signals", "compared"), partial(sections.figures, burn), height=170)
-page.panel(f"Credits burned per {period.grain}", ("flows",), partial(sections.burned, burn), height=300)
-burn.what_if = choices.what_if(burn.is_one)
-left, right = st.columns([3, 2])
-page.panel("Burn-down", ("history", "signals"), partial(sections.down, burn), height=470, place=left)
-page.panel("How good is this forecast?", ("history", "signals"), partial(sections.trust, burn), height=470, place=right)
-page.panel(f"Credits in and out per {period.grain}", ("flows", "signals"), partial(sections.moved, burn), height=430)
-if not burn.is_one:
-    page.panel("Tenants by runway", ("signals",), partial(sections.table, burn), height=960)
-page.ask_after("signals", "history", burn.history)
+views.open_view(burn)
 page.fill()

@@ -7,8 +7,8 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import address, listing, words
-from dashboard.account import empty, sought, tabs
+from dashboard import address, listing, tabs, words
+from dashboard.account import empty, sought
 from dashboard.account.arrival import LEDGER_PAGE
 from dashboard.board import Board
 from dashboard.tables import ledger as tables

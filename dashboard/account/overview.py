@@ -8,13 +8,13 @@ import streamlit as st
 
 from dashboard import address, headline, notes, outlook, palette, panels, places, words
 from dashboard.account import standing
-from dashboard.account.tabs import TAB
 from dashboard.board import Board, offer_newest
 from dashboard.figures.usage import usage_bars
 from dashboard.headline import Source
 from dashboard.insights.flags import Flag
 from dashboard.tables import usage as usage_tables
 from dashboard.tables.usage import BREAKDOWN_ROWS
+from dashboard.tabs import TAB
 from queries.catalog import credits, tenants, usage
 from queries.query import Result
 from queries.scope import Scope

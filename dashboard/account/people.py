@@ -6,8 +6,8 @@ from functools import partial
 
 import streamlit as st
 
-from dashboard import address, listing, words
-from dashboard.account import empty, sought, tabs
+from dashboard import address, listing, tabs, words
+from dashboard.account import empty, sought
 from dashboard.account.arrival import USERS_PAGE
 from dashboard.board import Board
 from dashboard.listing import ASCENDING, DESCENDING

@@ -1,4 +1,5 @@
-"""What the person has chosen: days, weeks or months, one tenant or all, and the what-if. All of it is in the URL."""
+"""What the person has chosen: the view, days, weeks or months, one tenant or all, and the what-if. All of it is in the
+URL."""
 
 from __future__ import annotations
 
@@ -15,6 +16,10 @@ from queries.period import AUTOMATIC_BUCKETS, Grain, Period
 from queries.scope import Scope
 
 TENANT, FOCUS, PER, BUY, CHANGE = "tenant", "focus", "per", "buy", "change"
+RUNWAY_PAGE = "runway_page"
+WHERE, HOW_LONG = "Where they go", "How long they last"
+# What of the address only one view knows.
+OWNERS = dict.fromkeys((FOCUS, BUY, CHANGE, RUNWAY_PAGE), HOW_LONG)
 GRAINS: dict[str, Grain] = {"Day": "day", "Week": "week", "Month": "month"}
 _DAYS: dict[Grain, int] = {"day": 1, "week": 7, "month": 28}
 LARGEST_BUY, LEAST_CHANGE, LARGEST_CHANGE = 100_000_000, -90, 400

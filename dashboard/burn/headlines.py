@@ -13,6 +13,7 @@ from dashboard.burn.forecast import Forecast
 from dashboard.headline import Headline, Source
 from dashboard.insights import runway as runways
 from dashboard.insights.runway import Runway
+from dashboard.tabs import TAB
 from queries.period import Period, local_date
 
 # Whoever runs out within so many days is counted.
@@ -20,11 +21,20 @@ SOON_DAYS = 30
 
 
 def figures(
-    sums: pd.DataFrame, compared: Mapping[str, Any], found: Sequence[Forecast], period: Period, tenant_id: str | None
+    sums: pd.DataFrame,
+    compared: Mapping[str, Any],
+    found: Sequence[Forecast],
+    period: Period,
+    tenant_id: str | None,
+    *,
+    forecast: Mapping[str, str] | None,
 ) -> list[Headline]:
     """`sums` are `credits.flows` by bucket, `compared` is `credits.compared`, and the forecasts are as things are.
-    `tenant_id` is the one tenant that the page is about, if it is."""
+    `tenant_id` is the one tenant that the page is about, if it is. `forecast` is the address of the page's own view of
+    who runs out when, and None where that is open."""
     source = _sources(tenant_id)
+    if forecast is not None:
+        source |= {"runway": Source("burn", "Burn-down" if tenant_id else "Tenants by runway", forecast)}
     return [
         _burned(sums, compared, period, source["burned"]),
         _burn_rate(found, source["rate"]),
@@ -36,8 +46,8 @@ def figures(
 
 def _sources(tenant_id: str | None) -> dict[str, Source]:
     if tenant_id is not None:
-        tabs = {"burned": "Ledger", "rate": "Credits", "left": "Credits", "runway": "Overview", "refunded": "Ledger"}
-        return {one: Source("tenant", tab, {"tenant": tenant_id, "tab": tab}) for one, tab in tabs.items()}
+        views = {"burned": "Ledger", "rate": "Credits", "left": "Credits", "runway": "Overview", "refunded": "Ledger"}
+        return {one: Source("tenant", view, {"tenant": tenant_id, TAB: view}) for one, view in views.items()}
     sorts = {"burned": "Credits burned", "rate": "Credits burned", "left": "Credits left", "refunded": "Success rate"}
     found = {one: Source("tenants", f"Tenants by {sort.lower()}", {"sort": sort}) for one, sort in sorts.items()}
     return found | {"runway": Source("tenants", "Tenants by runway", {"sort": "Runway", "order": "Smallest first"})}

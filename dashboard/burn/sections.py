@@ -19,6 +19,7 @@ from dashboard.insights import backtest as backtests
 from dashboard.insights.backtest import Backtest
 from dashboard.tables import cells
 from dashboard.tables import runways as runway_tables
+from dashboard.tabs import TAB
 from queries.catalog import credits
 from queries.errors import UsageDashboardError
 from queries.period import Period, local_date, zone_info
@@ -27,7 +28,6 @@ from queries.scope import Scope
 
 # How far back a balance is drawn, and how much of the past the forecast is tried on.
 PAST_DAYS, HISTORY_DAYS = 60, 180
-TABLE_PAGE = "runway_page"
 _FOCUS_PICK, _CHOICES = "burn_focus_pick", 500
 _KINDS = {"at_risk": "At risk", "upsell": "Upsell"}
 
@@ -41,6 +41,7 @@ class Burn:
     scope: Scope
     is_one: bool
     what_if: WhatIf = AS_IT_IS
+    shows_forecast: bool = False
 
     @property
     def history_period(self) -> Period:
@@ -80,7 +81,8 @@ def figures(burn: Burn, flows: Result, signals: Result, compared: Result) -> Non
     sums, row = summed_by_bucket(flows.frame), words.first_row(compared.frame)
     found = burn.forecasts(signals, AS_IT_IS)
     tenant_id = burn.scope.ordered_ids[0] if burn.is_one else None
-    headline.show(headlines.figures(sums, row, found, burn.period, tenant_id))
+    there = None if burn.shows_forecast else st.query_params.to_dict() | {TAB: choices.HOW_LONG}
+    headline.show(headlines.figures(sums, row, found, burn.period, tenant_id, forecast=there))
 
 
 def burned(burn: Burn, flows: Result) -> None:
@@ -139,11 +141,11 @@ def down(burn: Burn, history: Result, signals: Result) -> None:
 
 def table(burn: Burn, signals: Result) -> None:
     """One page of tenants by runway; a click shows that one's burn-down."""
-    found, page = burn.forecasts(signals), listing.page_number(TABLE_PAGE)
+    found, page = burn.forecasts(signals), listing.page_number(choices.RUNWAY_PAGE)
     if not found:
         st.info("There are no tenants yet. They appear here as soon as the application has some.")
         return
-    address.show(address.complaints({TABLE_PAGE: listing.page_check}))
+    address.show(address.complaints({choices.RUNWAY_PAGE: listing.page_check}))
     if page > cells.pages(len(found)):
         st.info(f"There is no page {page:,}: the list has {words.counted(cells.pages(len(found)), 'page')}.")
     shown = found[(page - 1) * cells.PAGE_ROWS :][: cells.PAGE_ROWS]
@@ -160,7 +162,7 @@ def table(burn: Burn, signals: Result) -> None:
             key=f"runways-{page}-{burn.what_if.is_asked}",
             choose=choices.set_focus,
         )
-    listing.pager(len(found), "tenant", TABLE_PAGE)
+    listing.pager(len(found), "tenant", choices.RUNWAY_PAGE)
 
 
 def trust(burn: Burn, history: Result, signals: Result) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import places, words
-from dashboard.account import sought, tabs
+from dashboard import places, tabs, words
+from dashboard.account import sought
 from dashboard.statements import choices, sentences
 from dashboard.statements.choices import Chosen, named
 from dashboard.tables import cells
@@ -13,7 +13,7 @@ from dashboard.tables import statements as tables
 from queries.query import Result
 
 
-def adds_up(chosen: Chosen, own: Result, difference: Result, suspects: Result, seen: Result) -> None:
+def adds_up(chosen: Chosen, own: Result, difference: Result, suspects: Result, seen: Result, taken_off: Result) -> None:
     """The row as a sum; where something is unexplained, the rows and the days that make it."""
     row = chosen.row
     assert row is not None, "drawn of a row only"
@@ -25,6 +25,9 @@ def adds_up(chosen: Chosen, own: Result, difference: Result, suspects: Result, s
     name = words.shortened(figures["tenant"] or row.tenant_id, 60)
     st.subheader(words.plain(f"{name}, {named(row.month)} ({figures['status']})"), anchor=False)
     st.markdown(words.plain(sentences.added_up(figures)) + ".")
+    off = sentences.taken_off(cells.records(taken_off.frame))
+    if off:
+        st.markdown(f":material/difference: {words.plain(off)}")
     if figures["unexplained"]:
         st.markdown(f":material/report: :red[**{words.plain(sentences.standing(about))}**]")
     else:

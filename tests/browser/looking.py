@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 from playwright.sync_api import Page, expect
 
@@ -42,6 +43,26 @@ def looks_of(page: Page, looks: Sequence[Look] = LOOKS) -> Iterator[Look]:
         )
         settle(page)
         yield viewport, scheme
+
+
+def parameters(page: Page) -> dict[str, str]:
+    """What the address in the browser's bar asks for."""
+    return {name: values[0] for name, values in parse_qs(urlsplit(page.url).query).items()}
+
+
+def open_view(page: Page) -> str:
+    """The view of a page that has several."""
+    return page.locator("[role=tab][aria-selected=true]").first.inner_text()
+
+
+def choose_view(page: Page, view: str) -> None:
+    """Click a tab, and again when the page still moved: such a click reaches nothing."""
+    tab = page.get_by_role("tab", name=view)
+    for _ in range(5):
+        tab.click()
+        settle(page)
+        if open_view(page) == view:
+            return
 
 
 def fits(page: Page) -> bool:

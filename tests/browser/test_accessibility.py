@@ -64,6 +64,10 @@ def test_neither_does_a_tab_of_the_tenant_page(open_page: Any, tenant_id: str, t
     assert grave_violations(open_page(f"/tenant?tenant={tenant_id}&tab={tab}")) == []
 
 
+def test_neither_does_the_other_view_of_credit_burn(open_page: Any) -> None:
+    assert grave_violations(open_page("/burn?tab=How+long+they+last")) == []
+
+
 def test_neither_does_what_opens_at_a_click(open_page: Any, tenant_id: str) -> None:
     page = open_page(f"/tenant?tenant={tenant_id}")
     page.get_by_role("button", name=re.compile("Notes")).click()

@@ -3,35 +3,16 @@
 import re
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from demo.tenants import PERSONAS
-from tests.browser.looking import LOOKS, fits, keep, looks_of, settle, shown
+from tests.browser.looking import LOOKS, choose_view, fits, keep, looks_of, open_view, parameters, settle, shown
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("tenant"), pytest.mark.timeout(400)]
 
 VIEWS = ("Overview", "Credits", "Users", "Quotas", "Quality", "Generations", "Ledger", "Compare")
-
-
-def parameters(page: Page) -> dict[str, str]:
-    return {name: values[0] for name, values in parse_qs(urlsplit(page.url).query).items()}
-
-
-def open_view(page: Page) -> str:
-    return page.locator("[role=tab][aria-selected=true]").first.inner_text()
-
-
-def choose_view(page: Page, view: str) -> None:
-    """Click a tab, and again when the page still moved: such a click reaches nothing."""
-    tab = page.get_by_role("tab", name=view)
-    for _ in range(5):
-        tab.click()
-        settle(page)
-        if open_view(page) == view:
-            return
 
 
 def click_row(page: Page) -> None:

@@ -52,6 +52,14 @@ def random_address(chance: random.Random, ids: list[str], names: list[str]) -> t
         parameters |= {"by": chance.choice(("Tenant", "User", "Model")), "gfrom": "2026-06-01T00:00:00Z"}
         parameters |= {chance.choice(("tenant", "of")): chance.choice(ids)}
         return "timelines", parameters
+    if chance.random() < 0.4:
+        parameters |= {
+            "tab": chance.choice(("Where they go", "How long they last")),
+            "per": chance.choice(("Day", "Week")),
+        }
+        # Another's tenant as the page's own, or as the one whose burn-down is shown.
+        parameters |= {chance.choice(("tenant", "focus")): chance.choice(ids)}
+        return "burn", parameters
     parameters |= {"tenant": chance.choice(ids), "split": chance.choice(("Type", "User", "Model"))}
     return "tenant", parameters
 
@@ -83,7 +91,7 @@ def test_no_page_shows_another_managers_tenant(
         else:
             shown += 1
         for tenant, words in strangers.items():
-            for word in words - {asked_for(parameters), parameters.get("search")}:
+            for word in words - {asked_for(parameters), parameters.get("search"), parameters.get("focus")}:
                 assert word not in page, (where, parameters, tenant)
     assert refused
     assert shown

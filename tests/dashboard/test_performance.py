@@ -333,6 +333,7 @@ def repeated(executions: Sequence[Execution]) -> list[str]:
         ("tenants", {}),
         ("tenants", {"sort": "Credits burned", "page": "2"}),
         ("burn", {}),
+        ("burn", {"tab": "How long they last"}),
         ("timelines", {"by": "User", "measure": "Latency"}),
         ("timelines", {"live": "true", "gfrom": "2026-06-10T00:00:00Z", "gto": "2026-06-11T00:00:00Z"}),
         *(("tenant", {"tab": one}) for one in ("Overview", "Credits", "Users", "Quotas", "Quality", "Generations")),

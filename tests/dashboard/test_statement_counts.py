@@ -34,7 +34,7 @@ VIEWS: dict[str, list[dict[str, str]]] = {
         {"tenant": TENANT, "tab": "Compare", "with": "org_00002"},
     ],
     "tenants": [{}, {"sort": "Credits burned"}, {"flags": "At risk"}, {"sort": "Runway", "page": "2"}],
-    "burn": [{}, {"tenant": TENANT}],
+    "burn": [one | view for one in ({}, {"tenant": TENANT}) for view in ({}, {"tab": "How long they last"})],
     "statements": [{}, {"tenant": TENANT, "month": "2026-06"}, {"period": "Last 90 days", "differing": "true"}],
     "timelines": [
         {},
