@@ -44,9 +44,11 @@ class Links:
         self._visits: OrderedDict[str, str] = OrderedDict()
         self._lock = threading.Lock()
 
-    def address(self, person: Person, ticket: str, asked: Mapping[str, Any]) -> str:
-        """The address of one file for one person; `asked` is what they may have from it."""
-        told = {"n": person.name, "r": person.role, "b": person.browser, "v": self._visit(person.browser)}
+    def address(self, person: Person, ticket: str, asked: Mapping[str, Any], *, visit: str = "") -> str:
+        """The address of one file for one person; `asked` is what they may have from it. Of an earlier visit of their
+        browser it is never good."""
+        visit = visit or self.visit(person.browser)
+        told = {"n": person.name, "r": person.role, "b": person.browser, "v": visit}
         return PREFIX + self._signer.dumps({**told, "i": ticket, "a": dict(asked)})
 
     def opened(
@@ -76,7 +78,7 @@ class Links:
         with self._lock:
             self._visits.pop(browser, None)
 
-    def _visit(self, browser: str) -> str:
+    def visit(self, browser: str) -> str:
         """A word for this browser's time until it signs out; the browsers unseen for longest are forgotten."""
         with self._lock:
             visit = self._visits.setdefault(browser, secrets.token_hex(4))

@@ -1,8 +1,8 @@
 """The addresses that files come from: `/exports/TOKEN`, and `/exports/TOKEN/manifest` once the file has ended.
 
 A thread of its own copies out of PostgreSQL into a short queue, from which the server sends. When the reader leaves,
-the next write raises inside the copy and PostgreSQL is told to cancel it; when the copy fails, the connection is cut,
-so that the file is seen to be incomplete.
+or takes nothing for a while, or the job is stopped, the next write raises inside the copy and PostgreSQL is told to
+cancel it; when the copy fails, the connection is cut, so that the file is seen to be incomplete.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from urllib.parse import quote
 
@@ -21,7 +22,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from dashboard.browser import browser_of
-from dashboard.export_links import PREFIX, RefusedError
+from dashboard.export_links import AGAIN, PREFIX, RefusedError
 from dashboard.exporting import Exporter, Job, ReaderLeftError
 from dashboard.services import current
 from dashboard.words import sentence
@@ -42,6 +43,8 @@ log = logging.getLogger(__name__)
 PIECE_BYTES = 256 * 1024
 # Between the copy and the network: more would only be memory.
 _MOST_PIECES = 4
+# Whoever takes nothing for so long is as good as gone: their COPY, its snapshot and their turn are for others.
+TAKEN_WITHIN_S = 60.0
 # How often a request that waits for its turn looks.
 _LOOK_S = 0.1
 _SAFE_HEADERS = {
@@ -118,9 +121,9 @@ class Streaming(Response):
         self._exporter, self._job = exporter, job
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        pipe = Pipe(asyncio.get_running_loop())
+        pipe = Pipe(asyncio.get_running_loop(), lasts_s=current().settings.export_timeout_s)
         threading.Thread(target=self._copy, args=(pipe,), name=f"export {self._job.id}", daemon=True).start()
-        leaving = asyncio.create_task(_gone(receive))
+        leaving, why = asyncio.create_task(_gone(receive)), None
         try:
             try:
                 piece = await _first_of(pipe, leaving)
@@ -128,29 +131,34 @@ class Streaming(Response):
                 await _refused_by(error)(scope, receive, send)
                 return
             except ReaderLeftError:
+                if not leaving.done():
+                    await _refusal(410, f"This export has ended: {self._job.reason}. {AGAIN}")(scope, receive, send)
                 return
-            await self._send(piece, pipe, leaving, send)
+            try:
+                await self._send(piece, pipe, leaving, send)
+            except StuckError as stuck:
+                why = stuck
+                _cut(receive)
+            except (UsageDashboardError, RefusedError, ReaderLeftError):
+                return  # the job and the log say why
         finally:
             leaving.cancel()
             # No await from here on: also when this very task is being cancelled, the copy ends.
+            self._exporter.leave(self._job, why)
             pipe.close()
-            self._exporter.leave(self._job)
 
     async def _send(self, piece: bytes, pipe: Pipe, leaving: asyncio.Task[None], send: Send) -> None:
         """All pieces and the end. Without the end, the server cuts the connection."""
         raw = [(name.lower().encode(), value.encode("latin-1")) for name, value in _headers(self._job).items()]
         await send({"type": "http.response.start", "status": 200, "headers": raw})
-        try:
-            while piece:
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
-                piece = await _first_of(pipe, leaving)
-        except (UsageDashboardError, RefusedError, ReaderLeftError):
-            return  # the job and the log say why
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        while piece:
+            await _taken(send({"type": "http.response.body", "body": piece, "more_body": True}), pipe)
+            piece = await _first_of(pipe, leaving)
+        await _taken(send({"type": "http.response.body", "body": b"", "more_body": False}), pipe)
 
     def _copy(self, pipe: Pipe) -> None:
         try:
-            self._exporter.stream(self._job, pipe.write, pipe.drain)
+            self._exporter.stream(self._job, pipe.write, pipe.drain, pipe.close)
         except (UsageDashboardError, RefusedError, ReaderLeftError) as error:
             pipe.end(error)
         except BaseException as error:  # noqa: BLE001 - whatever it is, the reader must not wait for ever
@@ -159,11 +167,21 @@ class Streaming(Response):
             pipe.end(None)
 
 
-class Pipe:
-    """A short queue of pieces from a thread to the server's loop."""
+class StuckError(ReaderLeftError):
+    """The reader is there, and takes nothing."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self) -> None:
+        super().__init__(f"the reader took nothing for {TAKEN_WITHIN_S:g} s")
+
+
+class Pipe:
+    """A short queue of pieces from a thread to the server's loop, for `lasts_s` in all."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, *, lasts_s: float) -> None:
         self._loop = loop
+        self._lasts_s, self._ends_at = lasts_s, time.monotonic() + lasts_s
+        # Set when nothing more is to be sent: in the loop.
+        self.is_broken = asyncio.Event()
         self._pieces: deque[bytes] = deque()
         self._gathered = bytearray()
         self._changed = threading.Condition()
@@ -172,7 +190,8 @@ class Pipe:
         self._error: Exception | None = None
 
     def write(self, data: bytes) -> None:
-        """Add bytes; waits while the queue is full. ReaderLeftError when nobody reads any more."""
+        """Add bytes; waits while the queue is full. ReaderLeftError when nobody reads any more, StatementTimeoutError
+        when it takes too long in all."""
         # The header goes out at once, so that the reader sees the file begin; large pieces are not copied together.
         if len(data) >= PIECE_BYTES // 2 and not self._gathered:
             self._put(data)
@@ -187,10 +206,7 @@ class Pipe:
         """Wait until everything has been taken. ReaderLeftError when nobody does."""
         self._push()
         with self._changed:
-            while self._pieces and not self._is_closed:
-                self._changed.wait()
-            if self._is_closed:
-                raise ReaderLeftError
+            self._wait_until_fewer_than(1)
 
     def end(self, error: Exception | None) -> None:
         """Nothing more comes: the file is complete, or this is why it is not."""
@@ -198,18 +214,25 @@ class Pipe:
             self._has_ended, self._error = True, error
         with suppress(ReaderLeftError):
             self._wake()
+            if error is not None:
+                self._in_loop(self.is_broken.set)
 
     def close(self) -> None:
-        """The reader is gone; the thread hears of it at its next write. Called in the loop."""
+        """Nothing more passes: the thread hears of it at its next write, the loop at once. From any thread."""
         with self._changed:
             self._is_closed = True
             self._pieces.clear()
             self._changed.notify_all()
+        with suppress(ReaderLeftError):
+            self._wake()
+            self._in_loop(self.is_broken.set)
 
     async def next(self) -> bytes:
-        """The next piece; empty when the file is complete."""
+        """The next piece; empty when the file is complete. ReaderLeftError once the pipe is closed."""
         while True:
             with self._changed:
+                if self._is_closed:
+                    raise ReaderLeftError
                 if self._pieces:
                     piece = self._pieces.popleft()
                     self._changed.notify_all()
@@ -228,17 +251,36 @@ class Pipe:
 
     def _put(self, piece: bytes) -> None:
         with self._changed:
-            while len(self._pieces) >= _MOST_PIECES and not self._is_closed:
-                self._changed.wait()
-            if self._is_closed:
-                raise ReaderLeftError
+            self._wait_until_fewer_than(_MOST_PIECES)
             self._pieces.append(piece)
             self._has_begun = True
         self._wake()
 
+    def _wait_until_fewer_than(self, pieces: int) -> None:
+        """Wait with the lock. However patient the reader, a snapshot is not held for ever."""
+        waits_until, there = time.monotonic() + TAKEN_WITHIN_S, len(self._pieces)
+        while not self._is_closed:
+            now = time.monotonic()
+            if now >= self._ends_at:
+                raise StatementTimeoutError(
+                    f"the file was not fetched within {self._lasts_s:g} s; choose a shorter period or a compressed"
+                    " format, or raise EXPORT_TIMEOUT_S"
+                )
+            if len(self._pieces) < pieces:
+                return
+            if len(self._pieces) < there:
+                waits_until, there = now + TAKEN_WITHIN_S, len(self._pieces)
+            if now >= waits_until:
+                raise StuckError
+            self._changed.wait(min(waits_until, self._ends_at) - now)
+        raise ReaderLeftError
+
     def _wake(self) -> None:
+        self._in_loop(self._there.set)
+
+    def _in_loop(self, call: Callable[[], None]) -> None:
         try:
-            self._loop.call_soon_threadsafe(self._there.set)
+            self._loop.call_soon_threadsafe(call)
         except RuntimeError:
             raise ReaderLeftError from None  # the loop has ended, and with it whoever read
 
@@ -253,6 +295,28 @@ async def _first_of(pipe: Pipe, leaving: asyncio.Task[None]) -> bytes:
         return coming.result()
     finally:
         coming.cancel()
+
+
+async def _taken(sending: Awaitable[None], pipe: Pipe) -> None:
+    """Send this. StuckError when the reader does not take it in time, or when meanwhile the rest is not wanted: whoever
+    takes nothing would otherwise hold the request for as long as they like."""
+    sent, broken = asyncio.ensure_future(sending), asyncio.ensure_future(pipe.is_broken.wait())
+    try:
+        await asyncio.wait({sent, broken}, timeout=TAKEN_WITHIN_S, return_when=asyncio.FIRST_COMPLETED)
+        if not sent.done():
+            raise StuckError
+        sent.result()
+    finally:
+        sent.cancel()
+        broken.cancel()
+
+
+def _cut(receive: Receive) -> None:
+    """Drop the connection with all that waits in it. An end that waits for what was sent before never comes to a reader
+    who takes nothing, and ASGI has no other."""
+    transport = getattr(getattr(receive, "__self__", None), "transport", None)
+    if transport is not None:
+        transport.abort()
 
 
 async def _gone(receive: Receive) -> None:

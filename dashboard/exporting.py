@@ -10,7 +10,7 @@ import logging
 import secrets
 import threading
 import time
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -31,7 +31,7 @@ ENDED: frozenset[State] = frozenset({"done", "failed", "left", "stopped", "dropp
 FETCHED_WITHIN_S = 20.0
 # A page that shows a waiting job asks after it about once a second.
 ASKED_AFTER_WITHIN_S = 30.0
-# A person who presses the button again and again waits behind the others, and not before them.
+# What one browser may have waiting. Turns go round by browser: one's second waits behind all others' first.
 MOST_OF_ONE = 25
 _KEPT_JOBS, _KEPT_S = 500, 3600.0
 
@@ -40,6 +40,10 @@ Write = Callable[[bytes], None]
 
 class ReaderLeftError(Exception):
     """Raised inside the copy when nobody takes the bytes any more."""
+
+    def __init__(self, reason: str = "the reader went away before the file was complete") -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 class Run(Protocol):
@@ -63,12 +67,24 @@ class Previewed:
     as_of: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """The file that is fetched again: what the register says of it."""
+
+    asked_at: datetime
+    sha256: str
+    status: str
+    rows: int
+    sums: Mapping[str, str]
+
+
 @dataclass(eq=False)
 class Job:
     """One order of one person. Written by the exporter only."""
 
     order: Order
     person: Person
+    visit: str = ""
     id: str = field(default_factory=lambda: secrets.token_urlsafe(12))
     asked_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     state: State = "waiting"
@@ -76,8 +92,11 @@ class Job:
     manifest: Manifest | None = None
     register_id: str | None = None
     previewed: Previewed | None = None
+    earlier: Earlier | None = None
     export: Run | None = field(default=None, repr=False)
+    shut: Callable[[], None] = field(default=lambda: None, repr=False)
     is_fetched: bool = False
+    is_streaming: bool = False
     looked_at: float = field(default_factory=lambda: time.monotonic())
     ready_at: float = 0.0
     ended_at: float = 0.0
@@ -133,9 +152,11 @@ class Exporter:
                 self._links = self._links_of()
             return self._links
 
-    def order(self, order: Order, person: Person, previewed: Previewed | None = None) -> Job:
+    def order(
+        self, order: Order, person: Person, previewed: Previewed | None = None, earlier: Earlier | None = None
+    ) -> Job:
         """Take a place in the queue. RefusedError for somebody who has many jobs there already."""
-        job = Job(order, person, previewed=previewed)
+        job = Job(order, person, self.links.visit(person.browser), previewed=previewed, earlier=earlier)
         with self._lock:
             own = sum(not one.has_ended and one.person.browser == person.browser for one in self._jobs.values())
             if own >= MOST_OF_ONE:
@@ -147,8 +168,11 @@ class Exporter:
         return job
 
     def address(self, job: Job) -> str:
-        """Where this job's person fetches the file; good for a short time, in their browser only."""
-        return self.links.address(job.person, job.id, job.asked)
+        """Where this job's person fetches the file; good for a short time, in their browser only. RefusedError once
+        they have signed out."""
+        if not self._is_of_this_visit(job):
+            raise RefusedError(403, f"This export was asked for before its owner signed out or changed role. {AGAIN}")
+        return self.links.address(job.person, job.id, job.asked, visit=job.visit)
 
     def opened(self, token: str, browser: str | None, *, longer_s: float = 0.0) -> Job:
         """The job that a link leads to. RefusedError when this browser may not have it."""
@@ -160,9 +184,14 @@ class Exporter:
         return job
 
     def jobs_of(self, browser: str) -> list[Job]:
-        """The jobs of a browser, newest first; whoever looks at them waits for them."""
+        """The jobs of a browser since somebody last signed out there, newest first; whoever looks at them waits for
+        them."""
         with self._lock:
-            found = [one for one in reversed(self._jobs.values()) if one.person.browser == browser]
+            found = [
+                one
+                for one in reversed(self._jobs.values())
+                if one.person.browser == browser and self._is_of_this_visit(one)
+            ]
             for one in found:
                 one.looked_at = time.monotonic()
             self._advance()
@@ -172,7 +201,7 @@ class Exporter:
         """How many wait before this one, those that run not counted."""
         with self._lock:
             self._advance()
-            return self._waiting.index(job) if job in self._waiting else 0
+            return self._in_order().index(job) if job in self._waiting else 0
 
     @property
     def running(self) -> int:
@@ -196,14 +225,27 @@ class Exporter:
                 raise RefusedError(410, _why_not(job))
             return job.state == "ready"
 
-    def stream(self, job: Job, write: Write, drained: Callable[[], None]) -> None:
+    def stream(
+        self, job: Job, write: Write, drained: Callable[[], None], shut: Callable[[], None] = lambda: None
+    ) -> None:
         """Make the file in the calling thread; `drained` waits until the reader has taken all of it. An error is
-        raised, and never written."""
+        raised, and never written. `shut` is called, from another thread, when the job is stopped: `write` must not
+        wait any longer."""
+        with self._lock:
+            if job.state != "ready":
+                raise RefusedError(410, _why_not(job))
+            job.state, job.is_streaming, job.shut = "running", True, shut
         try:
+            self._stream(job, write, drained)
+        finally:
             with self._lock:
-                if job.state != "ready":
-                    raise RefusedError(410, _why_not(job))
-                job.state = "running"
+                # Only now: a run that was stopped may still hold its COPY.
+                job.is_streaming = False
+                self._inside.discard(job)
+                self._advance()
+
+    def _stream(self, job: Job, write: Write, drained: Callable[[], None]) -> None:
+        try:
             job.register_id = self._register.begin(job.order, by=job.person.name, role=job.person.role)
             job.export = self._make(job, job.register_id)
             if job.has_ended:  # stopped meanwhile
@@ -213,19 +255,25 @@ class Exporter:
             self._register.finish(job.register_id, manifest)
             job.manifest = manifest
             self._end(job, "done", "")
-        except RefusedError:
-            raise
         except BaseException as error:
             self._failed(job, error)
             raise
 
-    def leave(self, job: Job) -> None:
+    def leave(self, job: Job, why: ReaderLeftError | None = None) -> None:
         """The reader is gone: nothing goes on for them."""
-        self._cancel(job, "left", "the reader went away before the file was complete")
+        self._cancel(job, "left", (why or ReaderLeftError()).reason)
 
     def stop(self, job: Job) -> None:
         """Its person does not want it any more."""
         self._cancel(job, "stopped", f"stopped by {job.person.name}")
+
+    def sign_out(self, browser: str) -> None:
+        """Nothing that was asked for in this browser goes on, and no link that it was given is good any more."""
+        self.links.revoke(browser)
+        with self._lock:
+            jobs = [one for one in self._jobs.values() if one.person.browser == browser and not one.has_ended]
+        for job in jobs:
+            self._cancel(job, "stopped", f"{job.person.name} signed out or changed role")
 
     def close(self) -> None:
         """End all that runs; nothing begins any more."""
@@ -239,7 +287,7 @@ class Exporter:
         """Written down as it ended: whoever cancelled the copy has said why."""
         if not job.has_ended:
             if isinstance(error, ReaderLeftError):
-                self._end(job, "left", "the reader went away before the file was complete")
+                self._end(job, "left", error.reason)
             else:
                 known = translated(error)
                 defect = None if isinstance(error, UsageDashboardError) else error
@@ -259,14 +307,16 @@ class Exporter:
             if job.has_ended:
                 return
             self._end(job, state, reason)
-            export = job.export
+            export, shut = job.export, job.shut
+        shut()
         if export is not None:
             export.cancel()
 
     def _end(self, job: Job, state: State, reason: str) -> None:
         with self._lock:
             job.state, job.reason, job.ended_at = state, reason, time.monotonic()
-            self._inside.discard(job)
+            if not job.is_streaming:
+                self._inside.discard(job)
             if job in self._waiting:
                 self._waiting.remove(job)
             self._advance()
@@ -280,13 +330,26 @@ class Exporter:
                 job.state, job.ended_at = "dropped", now
                 job.reason = f"the browser did not come for the file within {FETCHED_WITHIN_S:g} s"
         while self._waiting and len(self._inside) < self._at_once and not self._is_closed:
-            job = self._waiting.popleft()
+            job = self._in_order()[0]
+            self._waiting.remove(job)
             if now - job.looked_at > ASKED_AFTER_WITHIN_S:
                 job.state, job.ended_at = "dropped", now
                 job.reason = "the page that waited for it was closed"
                 continue
             job.state, job.ready_at = "ready", now
             self._inside.add(job)
+
+    def _in_order(self) -> list[Job]:
+        """Those that wait, by turn: everybody's first before anybody's second, what a browser has running counted."""
+        taken = Counter(one.person.browser for one in self._inside)
+        rounds: dict[Job, int] = {}
+        for job in self._waiting:
+            rounds[job] = taken[job.person.browser]
+            taken[job.person.browser] += 1
+        return sorted(rounds, key=rounds.__getitem__)
+
+    def _is_of_this_visit(self, job: Job) -> bool:
+        return job.visit == self.links.visit(job.person.browser)
 
     def _forget_old(self) -> None:
         now = time.monotonic()

@@ -202,10 +202,11 @@ def switch() -> None:
 
 
 def sign_out() -> None:
-    """Somebody else looks from now on: no link to a file that this browser was given is good any more. A callback."""
+    """Somebody else looks from now on: the files that this browser asked for end, and no link to one that it was given
+    is good any more. A callback."""
     browser = this_browser()
     if browser is not None:
-        current().exporter.links.revoke(browser)
+        current().exporter.sign_out(browser)
 
 
 def _asks_for_another_run(requests: ScriptRequests) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
@@ -16,7 +16,7 @@ import streamlit as st
 
 from dashboard import words
 from dashboard.exports.making import closed_month, preview_of
-from dashboard.exports.wanted import Wanted
+from dashboard.exports.wanted import MOST_CHOSEN, Wanted
 from dashboard.services import current
 from dashboard.tables.cells import static_table
 from queries.exports.copying import Preview
@@ -26,7 +26,7 @@ from queries.tables import Tables
 
 # A person who tries formats asks for the same again and again.
 _KEPT_S, _MOST_KEPT = 60.0, 64
-_LONGEST_CELL = 200
+_LONGEST_CELL, _LONGEST_ID = 200, 60
 
 
 @dataclass(slots=True)
@@ -102,8 +102,10 @@ def standing(order: Order, zone: str) -> str:
     month = closed_month(current(), order)
     if month is not None:
         return (
-            f"Closed on {words.moment(month.closed_at, zone)} by {month.closed_by}: the file is the one frozen then,"
-            " the same byte for byte whenever it is fetched. Rows that came later are corrections of the open month."
+            f"Closed on {words.moment(month.closed_at, zone)} by {month.closed_by}: the rows are those frozen then. As"
+            " CSV the file is the same byte for byte whenever it is fetched; gzip, Parquet and Excel are for as long"
+            " as the libraries that write them keep their versions. Rows that came later are corrections of the open"
+            " month."
         )
     return "Provisional: rows that come or change later are in a file that is fetched later."
 
@@ -113,6 +115,13 @@ def _whose(wanted: Wanted) -> str:
     if not wanted.report.has_tenants:
         return "of this dashboard"
     return "all tenants" if ids is None else words.counted(len(ids), "tenant")
+
+
+def named_tenants(ids: Sequence[str]) -> str:
+    """The tenants that a filter names, by id."""
+    named = ", ".join(words.shortened(one, _LONGEST_ID) for one in ids[:MOST_CHOSEN])
+    more = len(ids) - MOST_CHOSEN
+    return f"Tenants: {named}{f' and {more:,} more' if more > 0 else ''}"
 
 
 def _sums_frame(report: Report, preview: Preview) -> pd.DataFrame:

@@ -12,8 +12,8 @@ from dashboard import address, filters, places, words
 from dashboard import viewer as viewers
 from dashboard.browser import this_browser
 from dashboard.export_links import Person, RefusedError
-from dashboard.exporting import Job, Previewed
-from dashboard.exports.contents import Contents
+from dashboard.exporting import Earlier, Job, Previewed
+from dashboard.exports.contents import Contents, named_tenants
 from dashboard.exports.fetching import file_link
 from dashboard.exports.wanted import FILE, FILES, RAW, Wanted, ordered
 from dashboard.services import current
@@ -129,14 +129,16 @@ def say(error: UsageDashboardError) -> None:
     st.session_state[_SAID] = words.sentence(error.message)
 
 
-def begin(order: Order, who: viewers.Viewer, previewed: Previewed | None = None) -> None:
+def begin(
+    order: Order, who: viewers.Viewer, previewed: Previewed | None = None, earlier: Earlier | None = None
+) -> None:
     """Order a file for the browser of this session."""
     browser = this_browser()
     if browser is None:
         st.session_state[_SAID] = NO_COOKIE
         return
     try:
-        job = current().exporter.order(order, Person(who.name, who.role, browser), previewed)
+        job = current().exporter.order(order, Person(who.name, who.role, browser), previewed, earlier)
     except RefusedError as refused:
         st.session_state[_SAID] = refused.sentence
         return
@@ -154,13 +156,13 @@ def asker(report: str) -> viewers.Viewer:
 def _under_way(wanted: Wanted, browser: str) -> None:
     """One's own jobs, looked at again and again for as long as one has not ended."""
     run_id = wanted.board.visit.run_id
-    is_busy = any(not one.has_ended for one in _jobs(browser))
+    is_busy = any(not one.has_ended for one in _jobs(wanted, browser))
 
     @st.fragment(run_every=LOOK_EVERY_S if is_busy else None)
     def look() -> None:
         is_page_run = st.session_state.get(_WATCHED) != run_id
         st.session_state[_WATCHED] = run_id
-        jobs = _jobs(browser)
+        jobs = _jobs(wanted, browser)
         if is_busy and not is_page_run and all(one.has_ended for one in jobs):
             st.rerun()  # which reads the register anew, and looks no more
         for job in _shown(jobs):
@@ -169,10 +171,10 @@ def _under_way(wanted: Wanted, browser: str) -> None:
     look()
 
 
-def _jobs(browser: str) -> list[Job]:
+def _jobs(wanted: Wanted, browser: str) -> list[Job]:
     """Those of who looks now: somebody else may have looked in this browser before, and what they took is theirs."""
-    role = viewers.role()
-    return [one for one in current().exporter.jobs_of(browser) if one.person.role == role]
+    now = Person(wanted.board.viewer.name, viewers.role(), browser)
+    return [one for one in current().exporter.jobs_of(browser) if one.person == now]
 
 
 def _shown(jobs: Sequence[Job]) -> list[Job]:
@@ -195,6 +197,8 @@ def _job(wanted: Wanted, job: Job) -> None:
             case _:
                 st.markdown(f":material/block: {name}")
                 st.caption(words.plain(f"No file: {job.reason}."))
+        if job.has_ended and job.order.what.has_tenants and not job.order.scope.is_all:
+            st.caption(words.plain(named_tenants(job.order.scope.ordered_ids)))
 
 
 def _waiting(job: Job, name: str) -> None:
@@ -207,8 +211,8 @@ def _running(job: Job, name: str) -> None:
     if job.state == "ready" and job.id in st.session_state.get(_MINE, []):
         st.markdown(f":material/download: {name}")
         st.caption("Its turn has come: your browser fetches it. If it does not, use the link.")
-        link = current().exporter.address(job)
-        file_link("Fetch the file", link, job.order.file_name, key=f"fetch-{job.id}", once=job.id)
+        if link := _address(job):
+            file_link("Fetch the file", link, job.order.file_name, key=f"fetch-{job.id}", once=job.id)
         return
     rows = job.rows
     expected = job.previewed.rows if job.previewed is not None else 0
@@ -232,8 +236,44 @@ def _done(wanted: Wanted, job: Job, manifest: Manifest, name: str) -> None:
         st.error(words.plain(words.sentence(one)), icon=":material/error:")
     if said := against_preview(job, manifest, wanted.zone):
         st.caption(words.plain(said))
-    link = f"{current().exporter.address(job)}/manifest"
-    file_link("Manifest", link, manifest.file + SUFFIX, key=f"manifest-{job.id}")
+    if job.earlier is not None:
+        is_alarming, said = against_register(job.earlier, manifest, wanted.zone)
+        if is_alarming:
+            st.error(words.plain(said), icon=":material/error:")
+        else:
+            st.caption(words.plain(said))
+    if link := _address(job):
+        file_link("Manifest", f"{link}/manifest", manifest.file + SUFFIX, key=f"manifest-{job.id}")
+
+
+def _address(job: Job) -> str:
+    """Where the browser finds it; empty, and said, when somebody has signed out there just now."""
+    try:
+        return current().exporter.address(job)
+    except RefusedError as refused:
+        st.caption(words.plain(refused.sentence))
+        return ""
+
+
+def against_register(earlier: Earlier, manifest: Manifest, zone: str) -> tuple[bool, str]:
+    """A file that was fetched again, against what the register says of the first time: whether something is wrong,
+    and the comparison in words."""
+    then = f"the one of {words.moment(earlier.asked_at, zone)}"
+    if earlier.sha256 == manifest.sha256:
+        return False, f"The same file as {then}, byte for byte: its SHA-256 is the one in the register."
+    fact = f"Another file than {then}: the register has SHA-256 {earlier.sha256[:16]}…"
+    if (earlier.status, manifest.status) != ("closed", "closed"):
+        return False, f"{fact} That one was provisional, and rows came or changed since."
+    has_same_rows = (earlier.rows, dict(earlier.sums)) == (manifest.rows, dict(manifest.sums))
+    if manifest.filters["format"] != "csv" and has_same_rows:
+        return False, (
+            f"{fact} Rows and sums are the same: bytes of this format stay for as long as the libraries that write it"
+            " keep their versions. Take CSV where they must not change."
+        )
+    return (
+        True,
+        f"{fact} The month is closed, so it should be the same. Keep both files, and tell who runs this server.",
+    )
 
 
 def against_preview(job: Job, manifest: Manifest, zone: str) -> str:

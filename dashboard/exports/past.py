@@ -14,7 +14,8 @@ import streamlit as st
 
 from dashboard import filters, words
 from dashboard.board import Board
-from dashboard.exports.contents import standing
+from dashboard.exporting import Earlier
+from dashboard.exports.contents import named_tenants, standing
 from dashboard.exports.getting import asker, begin, say, size
 from dashboard.listing import page_number, pager
 from dashboard.services import current
@@ -111,6 +112,8 @@ def _one(board: Board, one: Registered) -> None:
     with st.container(border=True):
         st.subheader(words.plain(f"{_title(one)}, {_filters(one)}"), anchor=False)
         st.caption(words.plain(_told(one, zone)))
+        if isinstance(ids := one.filters.get("tenants"), list):
+            st.caption(words.plain(named_tenants(ids)))
         for difference in one.differences or ():
             st.error(words.plain(words.sentence(difference)), icon=":material/error:")
         if one.sha256:
@@ -141,10 +144,17 @@ def _again(one: Registered) -> None:
     """A callback: rights are read again."""
     try:
         who = asker(one.report)
-        begin(order_again(one, who, filters.utc_now()), who)
+        begin(order_again(one, who, filters.utc_now()), who, earlier=_earlier(one))
         st.toast("On its way: see The file, above.", icon=":material/download:")
     except UsageDashboardError as error:
         say(error)
+
+
+def _earlier(one: Registered) -> Earlier | None:
+    """What there is to compare with; None for a file that did not end."""
+    if one.sha256 is None:
+        return None
+    return Earlier(one.asked_at, one.sha256, one.status or "", one.rows or 0, one.sums or {})
 
 
 def _told(one: Registered, zone: str) -> str:
@@ -204,7 +214,7 @@ def _columns(zone: str) -> dict[str, Any]:
         "filters": config.TextColumn("Of", width=235),
         "format": config.TextColumn("File", width=58),
         "rows": config.NumberColumn("Rows", format="localized", width=72),
-        "status": config.TextColumn("Month", width=84, help="Closed files are the same whenever they are fetched."),
+        "status": config.TextColumn("Month", width=84, help="Of a closed month the rows are frozen."),
         "state": config.TextColumn("Ended", width=112),
         "sha256": config.TextColumn("SHA-256", width=100, help="Of the file's bytes."),
     }

@@ -110,6 +110,8 @@ def open_wanted(board: Board) -> Wanted:
         )
     board.filter_row()
     report = takes[name]
+    if not report.has_period:
+        st.caption(f"{report.title} are as they are now: the period above does not count for this report.")
     scope = _tenants(board) if report.has_tenants else Scope.all_tenants()
     address.show(wrong)
     first, last = _dates(board, report)

@@ -12,16 +12,17 @@ from datetime import date, datetime
 import streamlit as st
 
 from dashboard import filters, words
+from dashboard import viewer as viewers
 from dashboard.services import current
 from dashboard.statements.choices import Chosen, named
 from queries.closing import Closer
-from queries.errors import UsageDashboardError
+from queries.errors import NotFoundError, UsageDashboardError
 
 log = logging.getLogger(__name__)
 
 LOOK_EVERY_S, SAID_FOR_S = 0.5, 60.0
 # The job that this session has begun or watched: whoever comes later is not told of it.
-_FOLLOWED = "closing_followed"
+_FOLLOWED, _REFUSED = "closing_followed", "closing_refused"
 
 
 @dataclass(slots=True)
@@ -49,6 +50,8 @@ def control(chosen: Chosen, status: Mapping[date, str]) -> None:
         return
     if job is not None:
         _ended(job)
+    if refused := st.session_state.pop(_REFUSED, ""):
+        st.error(words.plain(refused), icon=":material/error:")
     month = next((one for one in chosen.months if status.get(one) == "provisional"), None)
     if month is None:
         return
@@ -62,9 +65,9 @@ def control(chosen: Chosen, status: Mapping[date, str]) -> None:
             )
         )
         return
-    refused = closer.may_close(month, filters.utc_now())
-    if refused:
-        st.caption(words.plain(f"{named(month)} is provisional. {words.sentence(refused)}"))
+    reason = closer.may_close(month, filters.utc_now())
+    if reason:
+        st.caption(words.plain(f"{named(month)} is provisional. {words.sentence(reason)}"))
         return
     with st.popover(f"Close {named(month)}", icon=":material/lock:", key=f"close-{month:%Y-%m}"):
         st.markdown(
@@ -77,13 +80,19 @@ def control(chosen: Chosen, status: Mapping[date, str]) -> None:
             f"Close {named(month)} now",
             type="primary",
             on_click=start,
-            args=(closer, month, chosen.zone, chosen.board.viewer.name),
+            args=(closer, month, chosen.zone),
             key=f"close-now-{month:%Y-%m}",
         )
 
 
-def start(closer: Closer, month: date, zone: str, by: str) -> None:
-    """Begin to close the month, unless one is being closed by this process. A callback."""
+def start(closer: Closer, month: date, zone: str) -> None:
+    """Begin to close the month, unless one is being closed by this process. A callback: who asks is read again, since
+    rights may have gone."""
+    try:
+        by = _asker()
+    except UsageDashboardError as error:
+        st.session_state[_REFUSED] = f"{named(month)} was not closed. {words.sentence(error.message)}"
+        return
     with _LOCK:
         running = _JOBS.get(id(closer))
         if running is not None and not running.ended.is_set():
@@ -94,6 +103,14 @@ def start(closer: Closer, month: date, zone: str, by: str) -> None:
         target=_close, args=(closer, job, zone, filters.utc_now()), name=f"closing {month:%Y-%m}", daemon=True
     )
     work.start()
+
+
+def _asker() -> str:
+    """The name of who presses the button now; NotFoundError when closing is not theirs."""
+    who = viewers.viewer()
+    if not who.may_open("statements"):
+        raise NotFoundError("closing a month is not open to your role any more; ask finance or an administrator")
+    return who.name
 
 
 def _close(closer: Closer, job: Job, zone: str, now: datetime) -> None:
@@ -136,5 +153,6 @@ def _ended(job: Job) -> None:
         st.error(words.plain(f"{named(job.month)} was not closed. {job.failure}"), icon=":material/error:")
         return
     st.success(
-        f"{named(job.month)} is closed. Its files are the same from now on, byte for byte.", icon=":material/lock:"
+        f"{named(job.month)} is closed. Its rows are frozen: as CSV its files are the same from now on, byte for byte.",
+        icon=":material/lock:",
     )

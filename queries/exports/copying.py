@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
+import socket
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -44,6 +47,8 @@ __all__ = ["Export", "Frozen", "Made", "Preview", "State", "freeze", "preview", 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 TIMEOUT_S = 600.0
 _CANCEL_EVERY_S, _CANCEL_TIMEOUT_S = 0.2, 2.0
+# A backend that waits for its client to read acts on no cancel, and on no timeout: only a cut ends it.
+_CUT_AFTER_S = 0.5
 # A cell's XML around its text, and what a byte of text becomes where much is escaped.
 _AROUND_CELL_BYTES, _ESCAPED_BYTES = 64, 2
 
@@ -92,6 +97,7 @@ class Export:
         self._kept: Frozen | Made | None = frozen or made
         self._closed_months = tuple(f"{one:%Y-%m}" for one in closed_months)
         self._connection: psycopg.Connection[Any] | None = None
+        self._socket: socket.socket | None = None
         self._is_cancelled, self._has_ended = False, threading.Event()
         self._lock = threading.Lock()
 
@@ -159,8 +165,12 @@ class Export:
             yield source
 
     def _attach(self, connection: psycopg.Connection[Any] | None) -> None:
+        # A descriptor of our own: the driver's may be closed, and its number be another's, when it is cut.
+        own = None if connection is None else socket.socket(fileno=os.dup(connection.pgconn.socket))
         with self._lock:
-            self._connection = connection
+            self._connection, before, self._socket = connection, self._socket, own
+        if before is not None:
+            before.close()
         if connection is not None:
             self._check_wanted()
 
@@ -169,8 +179,13 @@ class Export:
             raise ReaderGoneError("the export was stopped before its end; start it again for the whole file")
 
     def _keep_cancelling(self) -> None:
-        """Again until the run has ended: a cancel that overtakes its statement cancels nothing."""
+        """Again until the run has ended: a cancel that overtakes its statement cancels nothing. What does not end by
+        that is cut off from the database."""
+        cut_at = time.monotonic() + _CUT_AFTER_S
         while not self._has_ended.is_set():
+            if time.monotonic() >= cut_at:
+                self._cut()
+                return
             with self._lock:
                 connection = self._connection
             if connection is not None:
@@ -179,6 +194,13 @@ class Export:
                 except psycopg.Error as error:
                     log.warning("an export's statement could not be cancelled (%s)", type(error).__name__)
             self._has_ended.wait(_CANCEL_EVERY_S)
+
+    def _cut(self) -> None:
+        """End the connection to the database from below, also while the driver waits for it or reads nothing of it. A
+        connection that is made later ends when it is attached."""
+        with self._lock, suppress(OSError):
+            if self._socket is not None:
+                self._socket.shutdown(socket.SHUT_RDWR)
 
     @contextmanager
     def _errors(self) -> Iterator[None]:

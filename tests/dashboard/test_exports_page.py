@@ -4,6 +4,7 @@ import csv
 import hashlib
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -14,12 +15,13 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard import services, viewer
 from dashboard.browser import COOKIE
-from dashboard.exporting import Job
-from dashboard.exports import contents, getting
+from dashboard.exporting import Earlier, Job
+from dashboard.exports import contents, getting, past
 from queries.errors import DatabaseUnavailableError
 from queries.export_register import MemoryRegister
 from queries.exports.reports import REPORTS
 from tests.conftest import OWNER, Server
+from tests.dashboard.exporting_runs import NOW, an_order, manifest_of
 from tests.dashboard.serving import WORD, browser_name
 
 MAY = {"period": "Custom", "from": "2026-05-01", "to": "2026-05-31"}
@@ -181,6 +183,74 @@ def test_chosen_tenants_are_those_of_the_file(demo: services.Services, open_app:
     button(app, "Download").click().run()
     rows = list(csv.DictReader(io.StringIO(fetched(demo, jobs(demo)[0]).decode("utf-8-sig"), newline="")))
     assert {row["tenant_id"] for row in rows} == {ids[1]}
+
+
+def test_the_ended_file_and_the_register_name_the_tenants(
+    demo: services.Services, open_app: Any, ids: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = open_app("exports", report="Ledger", tenant=[ids[1], ids[2]], **MAY)
+    button(app, "Download").click().run()
+    fetched(demo, jobs(demo)[0])
+    assert f"Tenants: {ids[1]}, {ids[2]}" in said(app.run())
+    demo.exporter.sign_out(browser_name())
+    monkeypatch.setattr(past, "clicked_row", lambda *_, **__: 0)
+    listed = said(open_app("exports", report="Ledger", **MAY))
+    assert "2 tenants" in listed
+    assert f"Tenants: {ids[1]}, {ids[2]}" in listed
+
+
+def test_many_tenants_are_named_in_part() -> None:
+    many = [f"org_{number:02}" for number in range(40)]
+    assert contents.named_tenants(many).endswith("org_24 and 15 more")
+    assert contents.named_tenants(many[:25]).endswith("org_23, org_24")
+
+
+def test_a_report_as_of_now_says_that_the_period_does_not_count(open_app: Any) -> None:
+    sentence = "the period above does not count"
+    assert sentence in said(open_app("exports", report="Tenants", **MAY))
+    assert sentence not in said(open_app("exports", report="Ledger", **MAY))
+
+
+def test_a_file_that_is_fetched_again_is_compared_with_the_register(
+    demo: services.Services, server: Server, shared_database: str, open_app: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(past, "clicked_row", lambda *_, **__: 0)
+    app = open_app("exports", report="Ledger", **MAY)
+    button(app, "Download").click().run()
+    fetched(demo, jobs(demo)[0])
+    app = open_app("exports", report="Ledger", **MAY)
+    button(app, "Fetch again").click().run()
+    fetched(demo, jobs(demo)[0])
+    assert "byte for byte: its SHA-256 is the one in the register" in said(app.run())
+    with psycopg.connect(server.url(shared_database, "app"), autocommit=True) as connection:
+        connection.execute(
+            'INSERT INTO "CreditTransaction" ("id", "organizationId", "type", "amount", "createdAt")'
+            " SELECT 'later', min(\"id\"), 'GRANT', 7, '2026-05-31 12:00' FROM \"Organization\""
+        )
+        try:
+            button(app, "Fetch again").click().run()
+            fetched(demo, jobs(demo)[0])
+        finally:
+            connection.execute('DELETE FROM "CreditTransaction" WHERE "id" = \'later\'')
+    assert "That one was provisional, and rows came or changed since" in said(app.run())
+
+
+@pytest.mark.parametrize(
+    ("kind", "has_same_rows", "is_alarming", "sentence"),
+    [
+        ("csv", True, True, "it should be the same"),
+        ("csv.gz", True, False, "Rows and sums are the same"),
+        ("xlsx", False, True, "it should be the same"),
+    ],
+)
+def test_a_closed_month_that_is_another_file_is_said(
+    kind: str, has_same_rows: bool, is_alarming: bool, sentence: str
+) -> None:
+    manifest = replace(manifest_of(an_order(format=kind), 3, 30, "b" * 64), status="closed")
+    earlier = Earlier(NOW, "a" * 64, "closed", 3 if has_same_rows else 4, manifest.sums)
+    found, text = getting.against_register(earlier, manifest, "UTC")
+    assert (found, sentence in text, "a" * 16 in text) == (is_alarming, True, True)
+    assert "byte for byte" in getting.against_register(replace(earlier, sha256="b" * 64), manifest, "UTC")[1]
 
 
 def test_another_ones_tenant_looks_exactly_like_no_tenant(open_app: Any, ids: list[str]) -> None:

@@ -99,7 +99,36 @@ def test_who_closed_the_page_while_waiting_is_passed_over(workshop: Workshop, cl
     clock[0] += exporting.ASKED_AFTER_WITHIN_S + 1
     assert workshop.exporter.jobs_of("browser-b") == [waiting]
     workshop.exporter.stop(first)
+    workshop.exporter.stop(second)
     assert states([gone, waiting]) == ["dropped", "ready"]
+
+
+def test_the_second_of_one_browser_waits_behind_the_first_of_all_others(workshop: Workshop) -> None:
+    greedy = ordered(workshop, 6)
+    others = [ordered(workshop, 2, browser) for browser in ("browser-b", "browser-c")]
+    waiting = [*greedy[2:], *others[0], *others[1]]
+    in_order = sorted(waiting, key=workshop.exporter.ahead_of)
+    assert [workshop.exporter.ahead_of(one) for one in in_order] == list(range(8)), "each has a place of its own"
+    assert in_order[:2] == [others[0][0], others[1][0]]
+    # Two of the first browser's run: its third comes after the second ones of the others.
+    assert in_order[2:] == [others[0][1], others[1][1], *greedy[2:]]
+    workshop.fetched(greedy[0])
+    assert others[0][0].state == "ready"
+
+
+@given(browsers=st.lists(st.sampled_from("abc"), min_size=1, max_size=20), at_once=st.integers(1, 3))
+def test_nobody_has_two_turns_while_somebody_waits_for_a_first(browsers: list[str], at_once: int) -> None:
+    workshop = Workshop(at_once)
+    held = [workshop.exporter.order(an_order(), a_person("blocker")) for _ in range(at_once)]
+    jobs = [workshop.exporter.order(an_order(), a_person(one)) for one in browsers]
+    for one in held:
+        workshop.exporter.stop(one)
+    while running := [one for one in jobs if one.state == "ready"]:
+        waiting = {one.person.browser for one in jobs if one.state == "waiting"}
+        having = [one.person.browser for one in running]
+        assert waiting <= set(having) or len(set(having)) == len(having)
+        workshop.fetched(running[0])
+    assert all(one.state == "done" for one in jobs)
 
 
 def test_a_link_gives_its_file_once(workshop: Workshop) -> None:
@@ -181,6 +210,72 @@ def test_what_is_ended_in_the_middle_is_cancelled_and_registered(workshop: Works
     (entry,) = workshop.register.page(limit=5).rows
     assert (job.state, entry.state) == (state, "left")
     assert len(errors) == 1
+
+
+def test_a_run_that_was_stopped_keeps_its_place_until_it_has_ended(workshop: Workshop) -> None:
+    """Else each stop would let one more run begin beside it."""
+    may_go_on, running = threading.Event(), threading.Semaphore(0)
+
+    def held() -> Iterator[bytes]:
+        running.release()
+        assert may_go_on.wait(PATIENCE_S)
+        yield b"a,b\n"
+
+    workshop.pieces = held
+    threads = []
+    for job in ordered(workshop, 2):
+        workshop.exporter.fetch(job)
+        threads.append(threading.Thread(target=stream_and_fail, args=(workshop, job)))
+        threads[-1].start()
+        assert running.acquire(timeout=PATIENCE_S)
+        workshop.exporter.stop(job)
+    (third,) = ordered(workshop, 1)
+    assert (third.state, workshop.exporter.running) == ("waiting", 2)
+    may_go_on.set()
+    for one in threads:
+        one.join(PATIENCE_S)
+    assert (third.state, len(workshop.runs)) == ("ready", 2)
+
+
+def stream_and_fail(workshop: Workshop, job: Job) -> None:
+    with pytest.raises(ConnectionAbortedError):
+        workshop.exporter.stream(job, lambda _: None, lambda: None)
+
+
+def test_who_stops_a_file_shuts_what_it_is_written_to(workshop: Workshop) -> None:
+    """The copy may be waiting there for a reader who takes nothing."""
+    is_shut = threading.Event()
+
+    def stuck(_: bytes) -> None:
+        workshop.exporter.stop(job)
+        assert is_shut.wait(PATIENCE_S)
+        raise ReaderLeftError
+
+    (job,) = ordered(workshop, 1)
+    with pytest.raises(ReaderLeftError):
+        workshop.exporter.stream(job, stuck, lambda: None, is_shut.set)
+    assert (job.state, workshop.register.page(limit=1).rows[0].state) == ("stopped", "left")
+
+
+def test_signing_out_ends_what_the_browser_asked_for_and_hides_it(workshop: Workshop) -> None:
+    first, second, third = ordered(workshop, 3)
+    (theirs,) = ordered(workshop, 1, "browser-b")
+    workshop.fetched(first)
+    token = workshop.exporter.address(first).rsplit("/", 1)[1]
+    workshop.exporter.sign_out("browser-a")
+    assert states([first, second, third, theirs]) == ["done", "stopped", "stopped", "ready"]
+    assert "signed out or changed role" in third.reason
+    assert workshop.exporter.jobs_of("browser-a") == []
+    for one in (first, third):
+        with pytest.raises(RefusedError, match="signed out"):
+            workshop.exporter.address(one)
+    with pytest.raises(RefusedError, match="signed out"):
+        workshop.exporter.opened(token, "browser-a")
+    (after,) = ordered(workshop, 1)
+    assert workshop.exporter.jobs_of("browser-a") == [after]
+    assert workshop.exporter.opened(workshop.exporter.address(after).rsplit("/", 1)[1], "browser-a") is after
+    with pytest.raises(RefusedError, match="signed out"):
+        workshop.exporter.address(first)
 
 
 def test_what_is_stopped_before_its_run_is_made_makes_no_file(workshop: Workshop) -> None:

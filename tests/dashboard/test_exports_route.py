@@ -1,17 +1,22 @@
 """Files over HTTP: whole or visibly not, to the right browser only, and nothing goes on for one that has left."""
 
+import asyncio
+import contextlib
 import dataclasses
 import hashlib
 import http.client
 import itertools
 import json
+import logging
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from dashboard import export_route, exporting, services
 from dashboard.exporting import Job, ReaderLeftError
+from dashboard.logs import adopt_streamlit_loggers, configure_logging
 from queries.errors import ArgumentError, DatabaseUnavailableError, NotFoundError, StatementTimeoutError
 from tests.dashboard.exporting_runs import Workshop, a_person, an_order
 from tests.dashboard.serving import WORD, browser_name, get, raw, served, until
@@ -267,6 +272,35 @@ def test_without_chunks_a_cut_file_would_look_whole_so_there_is_none(workshop: W
     assert workshop.runs == []
 
 
+@pytest.fixture
+def logging_is_put_back() -> Iterator[None]:
+    known = [one for one in logging.Logger.manager.loggerDict.values() if isinstance(one, logging.Logger)]
+    before = [(one, one.level, one.propagate, list(one.handlers)) for one in (logging.getLogger(), *known)]
+    yield
+    for one, level, propagate, handlers in before:
+        one.setLevel(level)
+        one.propagate = propagate
+        one.handlers[:] = handlers
+
+
+@pytest.mark.usefixtures("logging_is_put_back")
+@pytest.mark.parametrize("style", ["text", "json"])
+def test_a_link_does_not_stand_in_the_log_of_requests(
+    workshop: Workshop, style: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The server's own log, as it is in production; and it can fail: with the requests in it, the link is there."""
+    configure_logging(style, "DEBUG")
+    adopt_streamlit_loggers()
+    with served() as port:
+        address = ordered(workshop)[1]
+        get(port, address).read()
+        assert address not in capsys.readouterr().err
+        logging.getLogger("uvicorn.access").setLevel(logging.INFO)
+        address = ordered(workshop)[1]
+        get(port, address).read()
+        assert address in capsys.readouterr().err, "nothing was logged that could have held it"
+
+
 def test_a_link_does_not_stand_in_the_log(workshop: Workshop, port: int, caplog: pytest.LogCaptureFixture) -> None:
     def failing() -> Iterator[bytes]:
         yield b"a,b\n"
@@ -284,15 +318,120 @@ def test_a_link_does_not_stand_in_the_log(workshop: Workshop, port: int, caplog:
 
 def test_the_pipe_tells_the_copy_that_nobody_reads() -> None:
     """Also when the reader left between two pieces, and when the loop itself is gone."""
-    import asyncio
-
     loop = asyncio.new_event_loop()
-    pipe = export_route.Pipe(loop)
+    pipe = export_route.Pipe(loop, lasts_s=60)
     pipe.write(b"a")
     pipe.close()
     with pytest.raises(ReaderLeftError):
         pipe.write(b"b")
-    orphan = export_route.Pipe(loop)
+    orphan = export_route.Pipe(loop, lasts_s=60)
     loop.close()
     with pytest.raises(exporting.ReaderLeftError):
         orphan.write(b"a")
+
+
+@pytest.mark.parametrize("waits", ["write", "drain"])
+@pytest.mark.parametrize(("taken_within_s", "lasts_s"), [(0.05, 60.0), (60.0, 0.05)], ids=["stuck", "too long"])
+def test_the_pipe_waits_for_nobody_for_ever(
+    monkeypatch: pytest.MonkeyPatch, waits: str, taken_within_s: float, lasts_s: float
+) -> None:
+    monkeypatch.setattr(export_route, "TAKEN_WITHIN_S", taken_within_s)
+    loop = asyncio.new_event_loop()
+    pipe = export_route.Pipe(loop, lasts_s=lasts_s)
+    error = ReaderLeftError if taken_within_s < lasts_s else StatementTimeoutError
+
+    def fill() -> None:
+        for _ in range(10 if waits == "write" else 1):
+            pipe.write(b"x" * export_route.PIECE_BYTES)
+        pipe.drain()
+
+    with pytest.raises(error) as found:
+        fill()
+    assert ("took nothing for 0.05 s" if error is ReaderLeftError else "EXPORT_TIMEOUT_S") in str(found.value)
+    loop.close()
+
+
+def test_the_pipe_ends_a_wait_when_it_is_closed() -> None:
+    loop = asyncio.new_event_loop()
+    pipe = export_route.Pipe(loop, lasts_s=60)
+    ended: list[BaseException] = []
+
+    def fill() -> None:
+        try:
+            for _ in range(10):
+                pipe.write(b"x" * export_route.PIECE_BYTES)
+        except ReaderLeftError as error:
+            ended.append(error)
+
+    thread = threading.Thread(target=fill)
+    thread.start()
+    pipe.close()
+    thread.join(20)
+    assert (len(ended), thread.is_alive()) == (1, False)
+    with pytest.raises(ReaderLeftError):
+        loop.run_until_complete(pipe.next())
+    loop.close()
+
+
+def test_a_reader_who_takes_nothing_is_cut_off(workshop: Workshop, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(export_route, "TAKEN_WITHIN_S", 0.3)
+    workshop.pieces = lambda: itertools.repeat(PIECE)
+    job, address = ordered(workshop)
+    connection = raw(port, address)
+    assert connection.recv(100)
+    until(lambda: job.has_ended, "the job ends")
+    assert (job.state, job.reason) == ("left", "the reader took nothing for 0.3 s")
+    until(lambda: workshop.exporter.running == 0, "its place is free")
+    taken = 0
+    with contextlib.suppress(ConnectionError):
+        while piece := connection.recv(1_000_000):
+            taken += len(piece)
+    assert taken < 20_000_000, "the connection was cut"
+
+
+def test_a_file_that_takes_too_long_in_all_is_cut_off(workshop: Workshop, port: int, demo: services.Services) -> None:
+    """Also for a reader who takes a little now and then."""
+    settings = demo.settings.model_copy(update={"export_timeout_s": 0.5})
+    held = dataclasses.replace(demo, settings=settings, exporter=workshop.exporter, export_register=workshop.register)
+    services.install(held)
+    workshop.pieces = lambda: itertools.repeat(PIECE)
+    job, address = ordered(workshop)
+    answer = get(port, address)
+    with pytest.raises(http.client.IncompleteRead):
+        answer.read()
+    until(lambda: job.has_ended, "the job ends")
+    assert (job.state, "not fetched within 0.5 s" in job.reason) == ("failed", True)
+
+
+def test_stop_ends_a_file_that_nobody_takes(workshop: Workshop, port: int) -> None:
+    workshop.pieces = lambda: itertools.repeat(PIECE)
+    jobs = [ordered(workshop) for _ in range(3)]
+    connections = [raw(port, address) for _, address in jobs]
+    for one in connections[:2]:
+        assert one.recv(100)
+    for job, _ in jobs[:2]:
+        workshop.exporter.stop(job)
+    until(lambda: all(one.ended.is_set() for one in workshop.runs[:2]), "the copies end")
+    assert connections[2].recv(100), "the third begins"
+    assert [job.state for job, _ in jobs] == ["stopped", "stopped", "running"]
+    workshop.exporter.close()
+    until(lambda: workshop.exporter.running == 0, "so does the third, when the server closes")
+
+
+def test_a_file_that_is_stopped_before_its_first_byte_is_answered(workshop: Workshop, port: int) -> None:
+    may_go_on = threading.Event()
+
+    def waiting() -> Iterator[bytes]:
+        assert may_go_on.wait(20)
+        yield b"a,b\n"
+
+    workshop.pieces = waiting
+    job, address = ordered(workshop)
+    answers: list[http.client.HTTPResponse] = []
+    asking = threading.Thread(target=lambda: answers.append(get(port, address)))
+    asking.start()
+    until(lambda: bool(workshop.runs) and workshop.runs[0].began.is_set(), "the copy begins")
+    workshop.exporter.stop(job)
+    asking.join(20)
+    assert (answers[0].status, b"stopped by Demo visitor" in answers[0].read()) == (410, True)
+    may_go_on.set()

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
-from dashboard import services
+from dashboard import export_route, services
 from dashboard.exporting import Job
 from queries.settings import Settings
 from tests.dashboard.conftest import DEMO_NOW
@@ -73,6 +73,10 @@ def copies(superuser: psycopg.Connection[Any]) -> int:
     return len(superuser.execute(COPIES).fetchall())
 
 
+def waiting_for_their_client(superuser: psycopg.Connection[Any]) -> int:
+    return len(superuser.execute(f"{COPIES} AND wait_event = 'ClientWrite'").fetchall())
+
+
 def resident_bytes() -> int:
     with open("/proc/self/statm", encoding="ascii") as file:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
@@ -103,6 +107,44 @@ def test_who_presses_stop_gets_a_file_that_is_seen_to_be_cut(
     until(lambda: copies(superuser) == 0, "the COPY ends")
 
 
+@pytest.mark.parametrize("how", ["stop", "sign_out", "close"])
+def test_a_reader_who_takes_nothing_holds_no_copy_beyond_stop(
+    held: services.Services, port: int, superuser: psycopg.Connection[Any], how: str
+) -> None:
+    """The backend waits for its client to read, where it acts on no cancel."""
+    jobs = [ordered(held) for _ in range(2)]
+    for _, address in jobs:
+        assert raw(port, address).recv(100)
+    until(lambda: waiting_for_their_client(superuser) == 2, "both backends wait for their client")
+    (third, address) = ordered(held)
+    assert third.state == "waiting"
+    if how == "stop":
+        for job, _ in jobs:
+            held.exporter.stop(job)
+    elif how == "sign_out":
+        held.exporter.sign_out(browser_name())
+    else:
+        held.exporter.close()
+    until(lambda: copies(superuser) == 0, "no COPY is left")
+    until(lambda: held.exporter.running == (1 if how == "stop" else 0), "their places are free")
+    ended = "failed" if how == "close" else "left"
+    assert {one.state for one in held.export_register.page(limit=2).rows} == {ended}
+    if how == "stop":
+        assert len(get(port, address).read()) > ROWS * PROMPT_LENGTH
+        until(lambda: third.state == "done", "the next runs")
+
+
+def test_a_reader_who_takes_nothing_is_given_up_in_time(
+    held: services.Services, port: int, superuser: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export_route, "TAKEN_WITHIN_S", 1.0)
+    job, address = ordered(held)
+    assert raw(port, address).recv(100)
+    until(lambda: job.has_ended, "the job ends")
+    assert (job.state, job.reason) == ("left", "the reader took nothing for 1 s")
+    until(lambda: copies(superuser) == 0, "no COPY is left")
+
+
 def test_a_database_lost_in_mid_stream_cuts_the_file(
     held: services.Services, port: int, superuser: psycopg.Connection[Any]
 ) -> None:
@@ -119,7 +161,7 @@ def test_a_database_lost_in_mid_stream_cuts_the_file(
 
 
 def test_twenty_at_once_are_twenty_files_in_flat_memory_and_the_server_answers(
-    held: services.Services, port: int
+    held: services.Services, port: int, superuser: psycopg.Connection[Any]
 ) -> None:
     """Each of another period, so that none may be another one's."""
     get(port, ordered(held)[1]).read()  # what is needed once is there before it is measured
@@ -141,13 +183,18 @@ def test_twenty_at_once_are_twenty_files_in_flat_memory_and_the_server_answers(
     threads = [threading.Thread(target=fetch, args=(place,)) for place in range(20)]
     for one in threads:
         one.start()
-    answered = 0
+    answered, most_copies, most_runs = 0, 0, 0
     while any(one.is_alive() for one in threads):
         assert get(port, "/exports/nothing").status == 403
-        assert held.exporter.running <= held.settings.exports_at_once
+        most_copies = max(most_copies, copies(superuser))
+        most_runs = max(most_runs, sum(one.name.startswith("export ") for one in threading.enumerate()))
         answered += 1
         threading.Event().wait(0.05)
     assert answered > 5
+    at_once = held.settings.exports_at_once
+    assert most_copies == at_once, "as many as may run are seen to, and no more"
+    # A thread gives its turn away a moment before it is gone.
+    assert at_once <= most_runs <= 2 * at_once
     manifests = [job.manifest for job, _ in jobs]
     assert all(one is not None and one.bytes == sizes[place] for place, one in enumerate(manifests))
     assert len({one.sha256 for one in manifests if one is not None}) == 20

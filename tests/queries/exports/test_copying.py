@@ -69,7 +69,7 @@ def long_history(server: Server, database_name: str) -> str:
     with server.superuser(database_name) as connection:
         connection.execute(
             """INSERT INTO "CreditTransaction" (id, "organizationId", type, amount, "createdAt")
-               SELECT 'long_' || n, (SELECT min(id) FROM "Organization"), 'ADJUSTMENT', 1, '2026-06-01'
+               SELECT 'long_' || md5(n::text), (SELECT min(id) FROM "Organization"), 'ADJUSTMENT', 1, '2026-06-01'
                FROM generate_series(1, 200000) AS n"""
         )
     return database_name
@@ -184,8 +184,9 @@ def test_cancel_ends_the_copy_and_the_run(server: Server, own: Database, long_hi
 
     def write(piece: bytes) -> None:
         pieces.append(piece)
-        is_writing.set()
-        assert may_go_on.wait(WITHIN_S)
+        if len(pieces) == 3:  # rows: the first is written before the COPY
+            is_writing.set()
+            assert may_go_on.wait(2 * WITHIN_S)
 
     export = Export(own, order_of("ledger", FIRST, LAST, format=format_))
     raised: list[BaseException] = []
@@ -199,15 +200,17 @@ def test_cancel_ends_the_copy_and_the_run(server: Server, own: Database, long_hi
     thread = threading.Thread(target=run)
     thread.start()
     assert is_writing.wait(WITHIN_S)
-    export.cancel()
-    export.cancel()
+    with superuser(server, long_history) as connection:
+        assert copies(connection, long_history) == 1, "the held writer holds the COPY"
+        export.cancel()
+        export.cancel()
+        # The writer is still held: nothing is read of the COPY, which is what its backend may be waiting for.
+        waited_for(lambda: copies(connection, long_history) == 0)
     may_go_on.set()
     thread.join(WITHIN_S)
     assert not thread.is_alive()
     assert [type(one) for one in raised] == [ReaderGoneError]
     assert export.state == "cancelled"
-    with superuser(server, long_history) as connection:
-        waited_for(lambda: copies(connection, long_history) == 0)
 
 
 def test_cancel_before_the_run_writes_nothing(demo: Database) -> None:
