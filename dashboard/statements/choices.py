@@ -41,7 +41,7 @@ _ASCENDING_FIRST = ("Tenant", "Month")
 LISTED_MONTHS = 12
 SHOWN_ROWS = 20
 # The answers about a row that is looked into.
-OF_ROW = ("own", "difference", "suspects", "seen")
+OF_ROW = ("own", "difference", "suspects", "seen", "own_taken_off")
 _ID_LENGTH = 200
 
 
@@ -97,7 +97,7 @@ class Chosen:
         return span(self.months)
 
     def ask(self) -> None:
-        """All that the page needs: four questions, and four more of the row that is looked into."""
+        """All that the page needs: five questions, and five more of the row that is looked into."""
         scope = self.board.viewer.scope
         common: dict[str, Any] = {"zone": self.zone, "now": self.now}
         of_months: dict[str, Any] = {**common, "months": self.months, "version": self.version}
@@ -111,6 +111,7 @@ class Chosen:
                 "corrections": corrections.corrections(
                     scope, **{**of_months, "months": self.listed}, offset=0, limit=SHOWN_ROWS
                 ),
+                "taken_off": corrections.taken_off(scope, **{**of_months, "months": self.listed}),
             }
         )
         if self.row is not None:
@@ -124,6 +125,7 @@ class Chosen:
                     "difference": differences.difference(one, **of_row),
                     "suspects": differences.suspects(one, **of_row, offset=0, limit=SHOWN_ROWS),
                     "seen": differences.balances_seen(one, **of_row),
+                    "own_taken_off": corrections.taken_off(one, **own),
                 }
             )
 

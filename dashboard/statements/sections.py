@@ -13,7 +13,7 @@ from dashboard.statements import choices, closing, sentences
 from dashboard.statements.choices import Chosen, named
 from dashboard.tables import cells
 from dashboard.tables import statements as tables
-from queries.catalog.rollforward import month_before
+from queries.catalog.rollforward import CLOSED, month_before
 from queries.query import Result
 
 _MOVED = (("Purchased", "purchased"), ("Granted", "granted"), ("Burned", "burned"))
@@ -81,7 +81,7 @@ def _unexplained(shown: list[Any]) -> Headline:
     return Headline("Unexplained", words.amount(amount), detail, note=words.counted(tenants, "tenant"), action=act)
 
 
-def by_month(chosen: Chosen, totals: Result) -> None:
+def by_month(chosen: Chosen, totals: Result, taken_off: Result) -> None:
     """All tenants of the list together, month by month, and whether each month is closed."""
     if totals.frame.empty:
         st.info("There is no movement of credits and no balance yet. Statements begin with the first one.")
@@ -90,6 +90,9 @@ def by_month(chosen: Chosen, totals: Result) -> None:
     tables.by_month(totals.frame, key=f"months-{chosen.last:%Y%m}-{chosen.version}", choose=choices.show_month)
     since = words.utc(totals.frame["known_since"].iloc[0])
     st.caption(words.plain(sentences.known_since(since, chosen.zone)))
+    off = sentences.taken_off(cells.records(taken_off.frame))
+    if off:
+        st.markdown(f":material/difference: {words.plain(off)}")
     status = {one["month"]: one["status"] for one in cells.records(totals.frame)}
     closing.control(chosen, status)
 
@@ -152,7 +155,7 @@ def _nothing_listed(chosen: Chosen) -> None:
         st.info(f"No tenant had a movement or a balance up to the end of {chosen.name}. Choose a later period.")
 
 
-def worth(chosen: Chosen, prices: Result) -> None:
+def worth(chosen: Chosen, prices: Result, totals: Result) -> None:
     """Credits that are left and that expired, at what was paid for them."""
     rows = cells.records(prices.frame)
     if not any(one["currency"] for one in rows):
@@ -165,28 +168,29 @@ def worth(chosen: Chosen, prices: Result) -> None:
             " Currencies are never added."
         )
     )
+    status = {one["month"]: one["status"] for one in cells.records(totals.frame)}
+    closed = [one for one in chosen.months if status.get(one) == CLOSED]
+    if closed:
+        st.caption(words.plain(sentences.reckoned_now(closed)))
     tables.worth(prices.frame, key=f"worth-{chosen.last:%Y%m}")
 
 
 def corrected(chosen: Chosen, corrections: Result) -> None:
-    """What closed months would say now."""
+    """What came into closed months after they were closed, and where it counts."""
     frame = corrections.frame
     if frame.empty:
         st.info("No closed month differs from what its ledger says now. What is posted late will be listed here.")
         return
     rows = cells.records(frame)
-    months = sorted({one["month"] for one in rows}, reverse=True)
-    for month in months:
-        own = [one for one in rows if one["month"] == month]
-        into = own[0]["counted_in"]
-        then = f" It is counted in {named(into)}." if into is not None else " A later month holds it already."
-        closed = words.utc(own[0]["closed_at"])
-        on = f" (closed {words.moment(closed, chosen.zone)})" if closed is not None else ""
-        st.markdown(f":material/difference: {words.plain(f'{named(month)} differs from the closed month{on}.{then}')}")
+    for month in dict.fromkeys(one["month"] for one in rows):
+        own = next(one for one in rows if one["month"] == month)
+        st.markdown(f":material/difference: {words.plain(sentences.differs(own, chosen.zone))}")
     tables.corrected(frame, chosen.zone, key="corrections")
     total = int(frame["total_rows"].iloc[0])
     if total > len(frame):
-        st.caption(f"The first {len(frame)} of {total:,} corrections; the credit statement's file has their sums.")
+        st.caption(
+            f"The first {len(frame)} of {total:,} corrections; the ledger's files of these months have their sums."
+        )
 
 
 def _of_search(chosen: Chosen) -> str:

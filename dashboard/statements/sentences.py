@@ -9,6 +9,7 @@ from typing import Any
 
 from dashboard import words
 from dashboard.statements.choices import named
+from queries.catalog.rollforward import CLOSED
 from queries.period import local_date
 
 Row = Mapping[str, Any]
@@ -126,7 +127,43 @@ def conclusion(own: Row, row: Row, zone: str) -> str:
     way = "into the balance" if left > 0 else "out of the balance"
     return (
         f"So {credits(abs(left))} came {way} without a movement in the ledger.{when} Ask the application's team who"
-        f" changed it; an adjustment of {words.exact(left)} in the ledger would settle it."
+        f" changed it; an adjustment of {words.exact(left)} in the ledger, posted with today's date, would settle it."
+        " Today's month then shows it as adjusted and, with the opposite sign, as unexplained, which cancels; with an"
+        " old date these two would stand in different months."
+    )
+
+
+def differs(row: Row, zone: str) -> str:
+    """That the ledger says something else of a closed month now, and which month has it: a row of
+    `statements.corrections`."""
+    closed = words.utc(row["closed_at"])
+    on = f" (closed {words.moment(closed, zone)})" if closed is not None else ""
+    taker = named(row["counted_in"])
+    then = f"{taker} took it, and is closed too" if row["counted_status"] == CLOSED else f"It is counted in {taker}"
+    return f"The ledger up to the end of {named(row['month'])} differs from the closed month{on}. {then}."
+
+
+def reckoned_now(closed: Sequence[date]) -> str:
+    """That prices of closed months are not frozen."""
+    months = ", ".join(named(one) for one in closed)
+    verb = "is" if len(closed) == 1 else "are"
+    return (
+        f"{months} {verb} closed: the credits are as they were frozen, but their worth is reckoned now, from the prices"
+        " that the ledger has now, not as it was closed."
+    )
+
+
+def taken_off(rows: Sequence[Row]) -> str:
+    """What the month before the first closed one takes off: the rows of `statements.taken_off`; empty without any."""
+    if not rows:
+        return ""
+    first = rows[0]
+    amounts = ", ".join(f"{credits(one['credits'])} {one['kind']}" for one in rows)
+    then = f"in {named(first['counted_in'])}" if first["counted_in"] is not None else "in later months"
+    return (
+        f"{amounts}: posted into {named(first['month'])} or before, after {named(first['closed_month'])} was closed."
+        f" They show in the month of their date and count {then}; {named(first['month'])} takes them off again, so that"
+        " it ends with what the closed month opened with."
     )
 
 

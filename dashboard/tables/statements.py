@@ -117,7 +117,8 @@ def corrected(frame: pd.DataFrame, zone: str, *, key: str) -> None:
             "credits": frame["credits"],
             "month": frame["month"],
             "counted_in": frame["counted_in"],
-            "found": frame["found_at"],
+            "counted_status": frame["counted_status"],
+            "found": [_found(one, zone) for one in frame["found_at"]],
         }
     )
     config = st.column_config
@@ -128,11 +129,10 @@ def corrected(frame: pd.DataFrame, zone: str, *, key: str) -> None:
             "tenant": config.TextColumn("Tenant", pinned=True, width=130),
             "kind": config.TextColumn("Kind", width=76),
             "month": _month("Closed"),
-            "credits": _number(
-                "Credits", "What the ledger up to the month's end says more now than when it was closed.", 72
-            ),
-            "counted_in": _month("Now in"),
-            "found": time_column("Found", zone),
+            "credits": _number("Credits", "What was posted into this or an earlier month after it was closed.", 72),
+            "counted_in": _month("Counted in"),
+            "counted_status": config.TextColumn("Which is", width=80, help="A closed month has taken it for good."),
+            "found": config.TextColumn("Found", width=150),
         },
         alt="Corrections: tenant, closed month, kind, credits, the month they are counted in, when found",
     )
@@ -212,6 +212,12 @@ def _number(title: str, said: str | None, width: int) -> Any:
 
 def _month(title: str = "Month", *, pinned: bool = False) -> Any:
     return st.column_config.DateColumn(title, format=MONTH, width=84, pinned=pinned)
+
+
+def _found(at: Any, zone: str) -> str:
+    """When a correction was written down; what was not yet is found by looking."""
+    moment = words.utc(at)
+    return words.moment(moment, zone) if moment is not None else "now"
 
 
 def _money(amount: Any) -> str | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from queries.catalog.rollforward import ALL, CLOSED, KINDS, TAKEN, UNEXPLAINED, Months
+from queries.catalog.rollforward import ALL, CLOSED, KINDS, TAKEN, UNEXPLAINED, Months, month_before
 from queries.catalog.sums import Column
 from queries.scope import Scope
 from queries.tables import History
@@ -24,8 +25,10 @@ class Closed:
             .where(closed.c.zone == zone)
             .cte("closed_months")
         )
-        self.first_open = _shifted(self.months.c.last, 1)
+        self.first_open = shifted(self.months.c.last, 1)
         """The month after the last closed one."""
+        self.before_first = shifted(self.months.c.first, -1)
+        """The month before the first closed one."""
 
     def rows(self, months: Months, kind: sa.types.TypeEngine[Any]) -> sa.Select[Any]:
         """The closed ones of these months, exactly as they were frozen, with the columns of a statement."""
@@ -53,13 +56,10 @@ class Closed:
         """The sums at the bounds of months, such that the months beside the closed ones chain with them: the first open
         month starts from the sums that were frozen with the last closed one, so that it holds what was posted since
         then with an older date; the month before the first closed one ends with what was known when that was closed."""
-        before, after = self._edge("first").cte("before_closed"), self._edge("last").cte("after_closed")
+        before, after = self.edge("first").cte("before_closed"), self.edge("last").cte("after_closed")
         keys = sa.union(*(sa.select(one.c.tenant_id) for one in (sums, before, after))).cte("known_tenants")
         spans = sa.select(sums.c.month).distinct().cte("known_months")
-        is_before, is_after = (
-            spans.c.month == _shifted(self.months.c.first, -1),
-            spans.c.month == self.first_open,
-        )
+        is_before, is_after = spans.c.month == self.before_first, spans.c.month == self.first_open
 
         def edge(one: str, name: str) -> Column:
             held, is_held, as_read = (after, is_after, sums.c[f"{one}_{name}"])
@@ -87,7 +87,24 @@ class Closed:
             .cte("held")
         )
 
-    def _edge(self, which: str) -> sa.Select[Any]:
+    def known_before(self, month: date) -> sa.Select[Any]:
+        """tenant_id and the kinds, with the ledger's signs: the sums of what was posted before this month, as closings
+        knew it. Nothing, unless a closed month ends with its beginning or the first closed one begins then."""
+        frozen = self._rows
+        first = sa.select(self.months.c.first).scalar_subquery()
+        begins, before = sa.literal(month, sa.Date()), sa.literal(month_before(month), sa.Date())
+        sums = []
+        for one in KINDS:
+            whole = frozen.c[f"to_date_{one}"]
+            known = sa.case((frozen.c.month == before, whole), else_=whole - sa.func.coalesce(frozen.c[one], 0))
+            sums.append((-known if one in TAKEN else known).label(one))
+        return sa.select(frozen.c.tenant_id, *sums).where(
+            self._scope.predicate(frozen.c.tenant_id),
+            frozen.c.zone == self._zone,
+            sa.or_(frozen.c.month == before, sa.and_(frozen.c.month == begins, frozen.c.month == first)),
+        )
+
+    def edge(self, which: str) -> sa.Select[Any]:
         """tenant_id and, with the ledger's signs, the sums by kind as they were known: up to the end of the last closed
         month, or up to the start of the first."""
         frozen = self._rows
@@ -106,6 +123,6 @@ class Closed:
         ).where(self._scope.predicate(frozen.c.tenant_id), frozen.c.zone == self._zone, frozen.c.month == month)
 
 
-def _shifted(month: Column, months: int) -> Column:
+def shifted(month: Column, months: int) -> Column:
     """The first day of the month so many months later."""
     return sa.cast(month + sa.func.make_interval(0, months, type_=sa.Interval()), sa.Date())

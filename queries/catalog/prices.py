@@ -37,13 +37,14 @@ def prices(
     A credit of a tenant is worth what its purchases with a price cost on average, all of them up to the last month's
     end. A tenant that paid in several currencies has its credits divided among these in proportion to the credits that
     it bought with each, so deferred = closing credits x paid / purchased credits of all currencies: nothing counts
-    twice, and currencies are never added. A balance below 0 counts as 0. Amounts are rounded per tenant, to two
-    decimals.
+    twice, and currencies are never added. Prices are those of the ledger now, also where months are closed and their
+    credits are as they were frozen: a purchase posted later with an older date changes what these are worth. A balance
+    below 0 counts as 0. Amounts are rounded per tenant, to two decimals.
     """
     del version
     checked_search(search)
     asked = Months(months, zone, now)
-    rows = matching(statement(tables, scope, asked), search).cte("matching")
+    rows = matching(tables, scope, statement(tables, scope, asked), search).cte("matching")
     left = sa.case((rows.c.month == asked.ordered[-1], sa.func.greatest(rows.c.closing, 0)), else_=0)
     of_tenant = (
         sa.select(

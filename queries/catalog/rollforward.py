@@ -22,7 +22,7 @@ from sqlalchemy.dialects import postgresql
 from queries.catalog.parts import MOST_CUT, Windows, moved_by_type, put_together
 from queries.catalog.sums import Column, exact, summed_again, text
 from queries.errors import ArgumentError
-from queries.period import local_date, local_midnight, zone_info
+from queries.period import EARLIEST, local_date, local_midnight, zone_info
 from queries.scope import Scope
 from queries.tables import STATEMENT_KINDS, AwareTime, History, Tables
 
@@ -88,6 +88,15 @@ class Months:
     def end(self, month: date) -> datetime:
         """Its end, or `now` while it runs."""
         return min(local_midnight(next_month(month), self.zone), self.now)
+
+    @cached_property
+    def bounds(self) -> tuple[datetime, ...]:
+        """The first instants of all months of the zone before `now`."""
+        found, month = [], EARLIEST
+        while (at := self.start(month)) < self.now:
+            found.append(at)
+            month = next_month(month)
+        return tuple(found)
 
     @cached_property
     def windows(self) -> Windows:
@@ -299,21 +308,26 @@ def _differences_written(
 ) -> sa.Select[Any]:
     """At the bounds that have a balance of at most 36 hours later: the first of these."""
     written = history.balance_snapshot
-    bound = sa.func.date_trunc("month", written.c.taken_at, months.zone, type_=AwareTime())
-    now = sa.bindparam("now", months.now, type_=AwareTime(), unique=True)
+    # The bounds are Python's: where a midnight comes twice, PostgreSQL's date_trunc takes the second one.
+    at = sa.bindparam("at", list(months.bounds), type_=postgresql.ARRAY(AwareTime()), unique=True)
+    numbers = list(range(1, len(months.bounds) + 1))
+    numbered = sa.bindparam("numbers", numbers, type_=postgresql.ARRAY(sa.Integer()), unique=True)
+    columns = (sa.column("at", AwareTime()), sa.column("number", sa.Integer()))
+    bound = sa.func.unnest(at, numbered).table_valued(*columns, name="bound").render_derived()
+    number = Windows(months.bounds).number(written.c.taken_at)
     return (
         sa.select(
             written.c.tenant_id.label("key"),
-            bound.label("at"),
+            bound.c.at,
             sa.cast(written.c.balance - written.c.ledger, kind).label("credits"),
         )
+        .select_from(written.join(bound, bound.c.number == number))
         .where(
             scope.predicate(written.c.tenant_id),
             written.c.balance.is_not(None),
-            bound < now,
             # A sum with a day and a half would follow the clocks of the connection's zone.
-            written.c.taken_at - bound <= sa.literal(LATEST_SNAPSHOT, sa.Interval()),
+            written.c.taken_at - bound.c.at <= sa.literal(LATEST_SNAPSHOT, sa.Interval()),
         )
-        .ext(postgresql.distinct_on(written.c.tenant_id, bound))
-        .order_by(written.c.tenant_id, bound, written.c.taken_at)
+        .ext(postgresql.distinct_on(written.c.tenant_id, bound.c.at))
+        .order_by(written.c.tenant_id, bound.c.at, written.c.taken_at)
     )

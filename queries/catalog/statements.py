@@ -133,15 +133,16 @@ def monthly(
     all_purchased, all_granted, all_refunded, all_adjusted, all_burned, all_expired, all_closing (of the last month),
     all_unexplained.
 
-    `search` is part of the tenant's name, whatever its case; `differing` leaves the tenants of which something is
-    unexplained in one of the months. Another `version` is another question: whoever has closed a month asks it.
+    `search` is part of a name that the tenant has, or had when a month was closed, whatever its case: all its months
+    match. `differing` leaves the tenants of which something is unexplained in one of the months. Another `version` is
+    another question: whoever has closed a month asks it.
     """
     del version
     checked_search(search)
     checked_choice("sort", sort, SORTS)
     checked_page(offset, limit)
     asked = Months(months, zone, now)
-    rows = matching(statement(tables, scope, asked), search, differing=differing).cte("matching")
+    rows = matching(tables, scope, statement(tables, scope, asked), search, differing=differing).cte("matching")
     first, last = asked.ordered[0], asked.ordered[-1]
     of_month = {"opening": rows.c.month == first, "closing": rows.c.month == last}
     all_ = [_whole(rows.c[one], of_month.get(one), tables).label(f"all_{one}") for one in FIGURES]
@@ -173,7 +174,7 @@ def totals(
     same in each row known_since (when a balance was written down first; null when none was)."""
     del version
     checked_search(search)
-    rows = matching(statement(tables, scope, Months(months, zone, now)), search).cte("matching")
+    rows = matching(tables, scope, statement(tables, scope, Months(months, zone, now)), search).cte("matching")
     return (
         sa.select(
             rows.c.month,
@@ -199,18 +200,38 @@ def _known_since(tables: Tables, scope: Scope) -> Column:
     return first.scalar_subquery()
 
 
-def matching(rows: sa.CTE, search: str, *, differing: bool = False) -> sa.Select[Any]:
-    """The rows of a statement whose tenant's name holds the search; with `differing` all rows of the tenants of which
-    something is unexplained in one of them."""
+def matching(tables: Tables, scope: Scope, rows: sa.CTE, search: str, *, differing: bool = False) -> sa.Select[Any]:
+    """All rows of a statement of the tenants whose name, or a name that was frozen with a closed month, holds the
+    search; with `differing` of those of which something is unexplained in one of the rows."""
     found = sa.select(*(rows.c[one] for one in COLUMNS))
     if search:
-        found = found.where(sa.func.coalesce(rows.c.tenant, rows.c.tenant_id).icontains(search, autoescape=True))
+        found = found.where(rows.c.tenant_id.in_(_called(tables, scope, rows, search)))
     if differing:
         found = found.where(
             rows.c.tenant_id
             == sa.any_(sa.func.array(sa.select(rows.c.tenant_id).where(rows.c[UNEXPLAINED] != 0).scalar_subquery()))
         )
     return found
+
+
+def _called(tables: Tables, scope: Scope, rows: sa.CTE, search: str) -> sa.CompoundSelect[Any]:
+    """The tenants that the search finds: their months go together, whatever name each of these has."""
+    tenant = tables.organization
+    nameless = sa.and_(rows.c.tenant.is_(None), rows.c.tenant_id.icontains(search, autoescape=True))
+    ways = [
+        sa.select(text(tenant.c.tenant_id)).where(
+            scope.predicate(tenant.c.tenant_id), tenant.c.name.icontains(search, autoescape=True)
+        ),
+        sa.select(rows.c.tenant_id).where(nameless),
+    ]
+    if tables.history is not None:
+        frozen = tables.history.closed_statement
+        ways.append(
+            sa.select(frozen.c.tenant_id).where(
+                scope.predicate(frozen.c.tenant_id), frozen.c.tenant.icontains(search, autoescape=True)
+            )
+        )
+    return sa.union(*ways)
 
 
 def _whole(column: Column, condition: sa.ColumnElement[bool] | None, tables: Tables) -> Column:

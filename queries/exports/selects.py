@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from queries.catalog import statements
 from queries.catalog.generations import IMAGE_SLACK
 from queries.catalog.sums import counted, summed, summed_again, text
+from queries.exports.late import OF_PERIOD, late_movements
 from queries.scope import Scope
 from queries.tables import OUR_SCHEMA, AwareTime, Tables, aware, instant, within
 
@@ -98,9 +99,10 @@ def usage_lines(tables: Tables, scope: Scope, order: Order) -> sa.Select[Any]:
 
 
 def ledger(tables: Tables, scope: Scope, order: Order) -> sa.Select[Any]:
-    """Every credit movement that was posted in the period; charges are negative."""
+    """Every credit movement that was posted in the period, and what was posted into closed months beside it after they
+    were closed, as far as the statement counts it here; charges are negative."""
     rows = tables.credit_transaction
-    return (
+    posted = (
         sa.select(
             text(rows.c.id).label("movement_id"),
             *_moment(rows.c.created_at, "posted_at_utc", order.zone),
@@ -112,10 +114,22 @@ def ledger(tables: Tables, scope: Scope, order: Order) -> sa.Select[Any]:
             text(rows.c.generation_id).label("generation_id"),
             rows.c.price_paid.label("price_paid"),
             text(rows.c.currency).label("currency"),
+            # What they are ordered by, as the database has it.
+            rows.c.tenant_id.label("tenant_key"),
+            sa.literal(OF_PERIOD, sa.Integer()).label("place"),
+            rows.c.id.label("movement_key"),
         )
         .select_from(_with_tenant(tables, scope, rows))
         .where(scope.predicate(rows.c.tenant_id), within(rows.c.created_at, order.period))
-        .order_by(rows.c.tenant_id, rows.c.created_at, rows.c.id)
+    )
+    late = late_movements(tables, scope, order)
+    if late is None:
+        return posted.with_only_columns(*list(posted.selected_columns)[:-3]).order_by(
+            rows.c.tenant_id, rows.c.created_at, rows.c.id
+        )
+    found = sa.union_all(posted, late).subquery("found")
+    return sa.select(*(one for one in found.c if one.key not in ("tenant_key", "place", "movement_key"))).order_by(
+        found.c.tenant_key, found.c.posted_at_utc, found.c.place, found.c.movement_key
     )
 
 

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard import filters, services
+from dashboard import filters, services, viewer
 from dashboard.statements import choices, closing, sentences
 from dashboard.tables import statements as tables
 from queries.catalog.differences import FINDINGS
@@ -226,10 +226,58 @@ def test_a_month_is_closed_once_and_late_rows_show_as_corrections(
     assert "May 2026 differs from the closed month" in said(texts, app)
     assert "It is counted in June 2026." in said(texts, app)
     late = next(one.value for one in app.dataframe if "counted_in" in one.value.columns)
-    assert late[["month", "kind", "credits", "counted_in"]].values.tolist() == [[MAY, "Expired", 7, date(2026, 6, 1)]]
+    names = ["month", "kind", "credits", "counted_in", "counted_status", "found"]
+    assert late[names].values.tolist() == [[MAY, "Expired", 7, date(2026, 6, 1), "provisional", "now"]]
+    assert "May 2026 is closed: the credits are as they were frozen, but their worth is reckoned now" in said(
+        texts, app
+    )
     june = open_app("statements", period="This month", tenant=edited, month="2026-06")
     assert "7 expired" in said(texts, june)
     assert by_month(june)["opening"].tolist()[:-1] == by_month(june)["closing"].tolist()[1:]
+
+
+def test_what_lies_before_the_first_closed_month_and_came_late_is_said(
+    open_app: Any, texts: Any, demo: services.Services, edited: str, as_app: psycopg.Connection[Any]
+) -> None:
+    assert demo.closer is not None
+    demo.closer.close(MAY, zone="UTC", by="Ada", now=DEMO_NOW)
+    before = said(texts, open_app("statements", period="This month", tenant=edited, month="2026-04"))
+    assert "takes them off again" not in before
+    assert "reckoned now" not in before, "June is not closed"
+    as_app.execute(
+        """INSERT INTO "CreditTransaction" (id, "organizationId", type, amount, "createdAt")
+           VALUES ('late', %s, 'PURCHASE', 777, '2026-03-20')""",
+        [edited],
+    )
+    demo.cache.clear()
+    app = open_app("statements", period="This month", tenant=edited, month="2026-04")
+    assert not app.exception
+    assert not app.error
+    told = (
+        "777 credits purchased: posted into April 2026 or before, after May 2026 was closed. They show in the month of"
+        " their date and count in June 2026; April 2026 takes them off again"
+    )
+    assert said(texts, app).count(told) == 2, "under the months and in the row that is looked into"
+    june = open_app("statements", period="This month", tenant=edited, month="2026-06")
+    assert said(texts, june).count(told) == 1
+
+
+def test_rights_that_have_gone_meanwhile_close_nothing(
+    open_app: Any, texts: Any, demo: services.Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert demo.closer is not None
+    app = open_app("statements", period="Last month", role="finance")
+    with monkeypatch.context() as patch:
+        patch.setitem(viewer.OPENS, "statements", frozenset({"admin"}))
+        press(app, "Close May 2026 now")
+    assert id(demo.closer) not in closing._JOBS
+    assert demo.closer.closed() == []
+    assert "not open to your role any more" in str(app.session_state[closing._REFUSED])
+    app.run()
+    assert "May 2026 was not closed. Closing a month is not open to your role any more" in said(texts, app)
+    press(app, "Close May 2026 now")
+    assert closing._JOBS[id(demo.closer)].ended.wait(60)
+    assert [one.closed_by for one in demo.closer.closed()] == ["Fatima Finance"]
 
 
 def test_two_people_at_once_close_a_month_once(demo: services.Services) -> None:
@@ -305,6 +353,22 @@ def test_of_which_months_something_is_unexplained() -> None:
         "30 credits of 2 tenants are unexplained in June 2026:"
     )
     assert sentences.unexplained([may, june], "").startswith("30 credits of 2 tenants in June 2026 are unexplained:")
+
+
+def test_where_a_correction_counts_and_what_a_repair_should_be_dated() -> None:
+    row = {"month": MAY, "closed_at": DEMO_NOW, "counted_in": date(2026, 6, 1)}
+    said = "The ledger up to the end of May 2026 differs from the closed month (closed 15 Jun 2026, 10:30, UTC)."
+    assert sentences.differs({**row, "counted_status": "provisional"}, "UTC") == f"{said} It is counted in June 2026."
+    assert (
+        sentences.differs({**row, "counted_status": "closed"}, "UTC") == f"{said} June 2026 took it, and is closed too."
+    )
+    about = {"suspect_credits": 0, "unknown_credits": 0, "balance_changed_at": None}
+    assert "an adjustment of 250 in the ledger, posted with today's date, would settle it" in sentences.conclusion(
+        {"unexplained": 250}, about, "UTC"
+    )
+    off = {"month": date(2026, 4, 1), "closed_month": MAY, "kind": "purchased", "credits": 777, "counted_in": None}
+    assert "count in later months; April 2026 takes them off again" in sentences.taken_off([off])
+    assert sentences.taken_off([]) == ""
 
 
 def test_when_a_difference_came_as_far_as_it_is_known() -> None:

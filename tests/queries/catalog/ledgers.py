@@ -9,7 +9,13 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 
 from queries.database import ALL_TENANTS, TENANTS_SETTING
-from queries.tables import CLOSED_MONTH_COLUMNS, CLOSED_STATEMENT_COLUMNS, OUR_SCHEMA, STATEMENT_KINDS
+from queries.tables import (
+    CLOSED_MONTH_COLUMNS,
+    CLOSED_STATEMENT_COLUMNS,
+    CORRECTION_COLUMNS,
+    OUR_SCHEMA,
+    STATEMENT_KINDS,
+)
 from tests.queries.catalog.world import Movement, Tenant
 
 TYPES = {
@@ -53,6 +59,8 @@ class Book:
     now: datetime
     seen: Sequence[Seen] = ()
     closed: list[ClosedOne] = field(default_factory=list)
+    # What was written down of corrections: tenant, the last closed month, kind, credits, when.
+    corrections: list[tuple[str, date, str, Any, datetime]] = field(default_factory=list)
 
     def start(self, month: date) -> datetime:
         return start_of(self.zone, month)
@@ -113,6 +121,20 @@ class Book:
         found = {(str(one.id), month): self.row(str(one.id), month) for one in self.tenants for month in months}
         return {key: row for key, row in found.items() if row is not None}
 
+    def known(self, tenant: str, month: date, kind: str) -> Any:
+        """What closings knew to be posted before this month, which is closed or the one after; as it is shown."""
+        first = self.closed[0]
+        if month == first.month:
+            own = first.rows.get(tenant)
+            return first.to_date[tenant][kind] - (own[kind] if own is not None else 0)
+        return next(one for one in self.closed if following(one.month) == month).to_date[tenant][kind]
+
+    def late(self, tenant: str, month: date, kind: str) -> Any:
+        """What was posted before this month and stands in no statement of a month before it; as it is shown."""
+        if not self.closed or not self.closed[0].month <= month <= following(self.closed[-1].month):
+            return 0
+        return self.ledger(tenant, self.start(month), kind) - self.known(tenant, month, kind)
+
     def freeze(self, month: date) -> ClosedOne:
         """The month as it is now; it is not closed by that."""
         rows = {str(one.id): self.row(str(one.id), month) for one in self.tenants}
@@ -147,6 +169,10 @@ def write_down(connection: sa.Connection, book: Book) -> None:
         )
     for one in book.closed:
         _write_closed(connection, book, one)
+    correction = _table("correction", tuple(CORRECTION_COLUMNS)[1:])
+    for tenant, month, kind, credits, found_at in book.corrections:
+        values = {"tenant_id": tenant, "month": month, "zone": book.zone, "kind": kind, "credits": credits}
+        connection.execute(sa.insert(correction).values(**values, found_at=found_at))
 
 
 def _write_closed(connection: sa.Connection, book: Book, one: ClosedOne) -> None:
@@ -164,7 +190,7 @@ def _write_closed(connection: sa.Connection, book: Book, one: ClosedOne) -> None
 
 
 _STATEMENT = tuple(CLOSED_STATEMENT_COLUMNS)
-_TYPES: dict[str, Any] = {**CLOSED_MONTH_COLUMNS, **CLOSED_STATEMENT_COLUMNS}
+_TYPES: dict[str, Any] = {**CLOSED_MONTH_COLUMNS, **CLOSED_STATEMENT_COLUMNS, **CORRECTION_COLUMNS}
 
 
 def _table(name: str, columns: Sequence[str]) -> sa.TableClause:

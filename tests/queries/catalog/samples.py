@@ -82,6 +82,7 @@ def sample_arguments(now: datetime, zone: str) -> dict[str, list[dict[str, Any]]
         "statements.totals": [{**of_months, "search": ""}, {**of_months, "search": "a", "version": "2"}],
         "statements.prices": [{**of_months, "search": ""}, {**of_months, "search": "a"}],
         "statements.corrections": [{**of_months, **page}],
+        "statements.taken_off": [of_months],
         "statements.difference": [of_month],
         "statements.suspects": [{**of_month, **page}],
         "statements.balances_seen": [of_month],

@@ -30,6 +30,8 @@ SEEDS = st.integers(0, 10**6)
 ALL = Scope.all_tenants()
 # The clocks change in the month before, in it, or in the one after.
 MIDDLES = (date(2025, 3, 1), date(2025, 4, 1), date(2025, 10, 1), date(2025, 11, 1))
+# The midnight that begins this month in Havana comes twice.
+TWICE = date(2026, 11, 1)
 
 
 def book_of(world: World, zone: str, middle: date, now: datetime, *, chance: random.Random | None = None) -> Book:
@@ -101,6 +103,20 @@ def assert_chained(rows: dict[tuple[str, date], dict[str, Any]]) -> None:
 def test_every_row_is_what_the_movements_come_to(
     open_world: OpenWorld, seed: int, shape: Shape, zone: str, middle: date, data: st.DataObject
 ) -> None:
+    check_every_row(open_world, seed, shape, zone, middle, data)
+
+
+@settings(max_examples=8)
+@given(SEEDS, st.sampled_from(SHAPES), st.data())
+def test_a_month_begins_once_where_its_midnight_comes_twice(
+    open_world: OpenWorld, seed: int, shape: Shape, data: st.DataObject
+) -> None:
+    check_every_row(open_world, seed, shape, "America/Havana", TWICE, data)
+
+
+def check_every_row(
+    open_world: OpenWorld, seed: int, shape: Shape, zone: str, middle: date, data: st.DataObject
+) -> None:
     chance = random.Random(seed)
     centre = start_of(zone, data.draw(st.sampled_from((middle, following(middle)))))
     now = centre + timedelta(hours=data.draw(st.integers(-24 * 20, 24 * 50)))
@@ -132,29 +148,14 @@ def test_every_row_is_what_the_movements_come_to(
 def test_closed_months_stay_and_the_first_open_one_takes_what_came_late(
     open_world: OpenWorld, seed: int, shape: Shape, zone: str, middle: date, closings: int
 ) -> None:
-    chance = random.Random(seed)
-    centre = start_of(zone, middle)
-    world = made_world(seed, shape, centre, days=60)
+    world, book = late_book(seed, shape, zone, middle, closings)
     months = around(middle)
-    now = start_of(zone, following(months[-1])) + timedelta(hours=5)
-    # Each movement is posted for real after some of the closings, whatever its date.
-    arrivals = [(one, chance.randint(0, closings)) for one in world.movements]
-    book = book_of(world, zone, middle, now, chance=chance)
-    for number, month in enumerate(months[1:][:closings]):
-        known = [one for one, arrival in arrivals if arrival <= number]
-        then = Book(
-            world.tenants, known, zone, book.start(following(month)) + timedelta(days=2), book.seen, book.closed
-        )
-        then.seen = [one for one in book.seen if one.taken_at < then.now]
-        book.closed = [*book.closed, then.freeze(month)]
     frozen = {(tenant, one.month): row for one in book.closed for tenant, row in one.rows.items()}
     with opened(open_world, shape, world, book, seed) as (connection, tables):
         found = answered(connection, tables, ALL, book, months)
         each = {key: row for one in months for key, row in answered(connection, tables, ALL, book, [one]).items()}
         one = str(world.tenants[0].id)
         alone = answered(connection, tables, Scope.of([one]), book, months)
-        of_months: dict[str, Any] = {"months": tuple(months), "zone": zone, "now": now}
-        late = ask(connection, tables, corrections.corrections(ALL, **of_months, offset=0, limit=1_000))
         other_zone = "Asia/Tokyo"
         elsewhere = answered(connection, tables, ALL, replace(book, zone=other_zone, closed=[]), months[:-1])
     assert found == each == book.rows(months)
@@ -167,17 +168,55 @@ def test_closed_months_stay_and_the_first_open_one_takes_what_came_late(
         for kind in STATEMENT_KINDS:
             whole = book.ledger(tenant, book.end(months[-1]), kind) - book.ledger(tenant, book.start(months[0]), kind)
             assert sum(row[kind] for key, row in found.items() if key[0] == tenant) == whole
-    expected = {
-        (tenant, closed.month, kind): book.ledger(tenant, book.end(closed.month), kind) - closed.to_date[tenant][kind]
-        for closed in book.closed
-        for tenant in closed.to_date
-        for kind in STATEMENT_KINDS
-    }
-    said = {(row["tenant_id"], row["month"], row["kind"]): row for row in rows_of(late)}
-    assert {key: row["credits"] for key, row in said.items()} == {key: one for key, one in expected.items() if one}
-    last = book.closed[-1].month
-    assert {row["counted_in"] for key, row in said.items() if key[1] == last} <= {following(last)}
-    assert all(row["counted_in"] is None for key, row in said.items() if key[1] != last)
+
+
+def late_book(seed: int, shape: Shape, zone: str, middle: date, closings: int) -> tuple[World, Book]:
+    """Months around this one, the second and what follows it closed, with movements that came after a closing."""
+    chance = random.Random(seed)
+    world = made_world(seed, shape, start_of(zone, middle), days=60)
+    months = around(middle)
+    now = start_of(zone, following(months[-1])) + timedelta(hours=5)
+    # Each movement is posted for real after some of the closings, whatever its date.
+    arrivals = [(one, chance.randint(0, closings)) for one in world.movements]
+    book = book_of(world, zone, middle, now, chance=chance)
+    for number, month in enumerate(months[1:][:closings]):
+        known = [one for one, arrival in arrivals if arrival <= number]
+        then = Book(
+            world.tenants, known, zone, book.start(following(month)) + timedelta(days=2), book.seen, book.closed
+        )
+        then.seen = [one for one in book.seen if one.taken_at < then.now]
+        book.closed = [*book.closed, then.freeze(month)]
+    return world, book
+
+
+@pytest.mark.parametrize("months", [MIDDLES[:1], MIDDLES[:2]])
+@pytest.mark.parametrize("search", ["before", "AFTER"])
+def test_a_tenant_is_found_with_all_its_months_by_the_name_it_has_and_the_one_it_had(
+    open_world: OpenWorld, search: str, months: tuple[date, ...]
+) -> None:
+    world = made_world(3, "numbered", start_of("UTC", MIDDLES[0]), days=20)
+    tenant = world.tenants[0]
+    tenant.balance = None
+    world.movements.append(Movement(tenant.id, "GRANT", 100, start_of("UTC", MIDDLES[0])))
+    book = Book(world.tenants, world.movements, "UTC", start_of("UTC", MIDDLES[1]) + timedelta(days=9))
+    tenant.name = "Before Ltd"
+    book.closed = [book.freeze(MIDDLES[0])]
+    asked: dict[str, Any] = {"months": months, "zone": "UTC", "now": book.now, "search": search}
+    paged: dict[str, Any] = {"sort": "month", "descending": False, "differing": False, "offset": 0, "limit": 99}
+    with opened(open_world, "numbered", world, book, 0) as (connection, tables):
+        names = tables.organization
+        renamed = sa.update(names).where(names.c.tenant_id == tenant.id).values(name="After Ltd")
+        connection.execute(renamed)
+        found = rows_of(ask(connection, tables, statements.monthly(ALL, **asked, **paged)))
+        totals = rows_of(ask(connection, tables, statements.totals(ALL, **asked)))
+        worth = rows_of(ask(connection, tables, prices.prices(ALL, **asked)))
+    rows = book.rows(months)
+    assert [one["month"] for one in found] == list(months)
+    assert {one["tenant_id"] for one in found} == {str(tenant.id)}
+    assert {one["all_opening"] for one in found} == {rows[str(tenant.id), months[0]]["opening"]}
+    assert {one["all_closing"] for one in found} == {rows[str(tenant.id), months[-1]]["closing"]}
+    assert [one["tenants"] for one in totals] == [1] * len(months)
+    assert sum(one["tenants"] for one in worth) == 1
 
 
 @settings(max_examples=12)
@@ -325,6 +364,10 @@ def test_closed_months_of_all_scopes_pass_the_guard() -> None:
         asked: dict[str, Any] = {"months": (date(2025, 5, 1),), "zone": "UTC", "now": datetime(2025, 6, 1, tzinfo=UTC)}
         refuse_unscoped(statements.statement_rows(tables, scope, **asked), scope)
         refuse_unscoped(corrections.corrections(scope, **asked, offset=0, limit=1).statement(tables), scope)
+        refuse_unscoped(corrections.taken_off(scope, **asked).statement(tables), scope)
+        searched: dict[str, Any] = {**asked, "search": "a"}
+        refuse_unscoped(statements.totals(scope, **searched).statement(tables), scope)
+        refuse_unscoped(prices.prices(scope, **searched).statement(tables), scope)
 
 
 @pytest.mark.parametrize(
