@@ -222,6 +222,10 @@ def default_history() -> History:
 
 def history_of(connection: sa.Connection) -> History | None:
     """Our history as far as this role may read it; None where the migration has not run."""
+    if connection.scalar(sa.select(sa.func.to_regnamespace(OUR_SCHEMA))) is None or not connection.scalar(
+        sa.select(sa.func.has_schema_privilege(OUR_SCHEMA, "USAGE"))
+    ):
+        return None
     history = default_history()
     names = [f"{OUR_SCHEMA}.{getattr(history, one.name).name}" for one in fields(history)]
     listed = sa.func.unnest(sa.bindparam("names", names, type_=sa.ARRAY(sa.Text))).column_valued("name")

@@ -16,7 +16,7 @@ from queries.performance.index_facts import IndexFact
 from queries.performance.index_health import drop_statement
 from queries.performance.workload import Origin
 
-LOOK_EVERY_S = 0.5
+LOOK_EVERY_S = 1.0
 _SHOWN = 10
 _STATES = {
     "measuring": "Measuring the statements as they are now",

@@ -47,6 +47,7 @@ __all__ = ["Export", "Frozen", "Made", "Preview", "State", "freeze", "preview", 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 TIMEOUT_S = 600.0
 _CANCEL_EVERY_S, _CANCEL_TIMEOUT_S = 0.2, 2.0
+_DISCARDED_BYTES = 2**20
 # A backend that waits for its client to read acts on no cancel, and on no timeout: only a cut ends it.
 _CUT_AFTER_S = 0.5
 # A cell's XML around its text, and what a byte of text becomes where much is escaped.
@@ -201,6 +202,9 @@ class Export:
         with self._lock, suppress(OSError):
             if self._socket is not None:
                 self._socket.shutdown(socket.SHUT_RDWR)
+                # A backend that waits for room to write hears of it only when there is room again.
+                while self._socket.recv(_DISCARDED_BYTES):
+                    pass
 
     @contextmanager
     def _errors(self) -> Iterator[None]:

@@ -11,6 +11,7 @@ import re
 import sys
 import zipfile
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -57,8 +58,7 @@ def recounted(path: Path, manifest: Manifest) -> tuple[int, Mapping[str, Decimal
         return _of_parquet(path, manifest)
     if format_ == "xlsx":
         return _of_rows(_sheet_rows(path), manifest)
-    csv.field_size_limit(sys.maxsize)
-    with path.open("rb") as file:
+    with _fields_of_any_length(), path.open("rb") as file:
         unpacked = gzip.GzipFile(fileobj=file) if format_ == "csv.gz" else file
         with io.TextIOWrapper(unpacked, encoding="utf-8-sig", newline="") as text:
             return _of_rows(csv.reader(text, strict=True), manifest)
@@ -70,6 +70,16 @@ def problems(path: Path, manifest: Manifest) -> tuple[str, ...]:
         return tuple(_problems(path, manifest))
     except (OSError, ValueError, InvalidOperation, EOFError, zipfile.BadZipFile, pa.ArrowException) as error:
         return (f"the file cannot be read ({type(error).__name__})",)
+
+
+@contextmanager
+def _fields_of_any_length() -> Iterator[None]:
+    """The limit is the whole process's, and others rely on it."""
+    before = csv.field_size_limit(sys.maxsize)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
 
 
 def _checked(place: Path) -> Checked:
