@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib
 import logging
 from collections.abc import AsyncIterator
@@ -64,6 +65,10 @@ async def lifespan(app: Any) -> AsyncIterator[dict[str, Any]]:  # noqa: ARG001 -
     try:
         await asyncio.to_thread(_warm)
         adopt_streamlit_loggers()
+        # Streamlit collects garbage after every run of a script, and looked through all that stays to the end each
+        # time: pages that poll kept the process from answering.
+        gc.collect()
+        gc.freeze()
         for thread in (held.refresher, held.snapshots):
             if thread is not None:
                 thread.start()

@@ -21,7 +21,7 @@ from queries.errors import NotFoundError, UsageDashboardError
 from queries.exports.manifest import SUFFIX, Manifest
 from queries.exports.reports import XLSX_ROWS, Order
 
-LOOK_EVERY_S = 0.7
+LOOK_EVERY_S = 1.5
 _ENDED_SHOWN = 3
 _MINE, _SAID, _WATCHED = "exports_mine", "exports_said", "exports_watched"
 NO_COOKIE = (
