@@ -206,7 +206,7 @@ def _custom_dates(now: datetime, zone: str) -> tuple[date, date]:
             bind="query-params",
             persist_state="session",
             on_change=forgive,
-            width=130,
+            width=172,
         )
         for label, name in (("From", FROM), ("To", TO))
     )

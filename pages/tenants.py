@@ -24,5 +24,5 @@ page.panel("All tenants", ("signals", "page"), partial(table.tenant_table, portf
 left, right = st.columns(2)
 page.panel("Burn rose the most", ("signals",), partial(movers.up, portfolio), height=240, place=left)
 page.panel("Burn fell the most", ("signals",), partial(movers.down, portfolio), height=240, place=right)
-page.panel("Weekly cohorts", ("cohorts",), partial(stays.weekly_cohorts, portfolio), height=240)
+stays.section(portfolio)
 page.fill()

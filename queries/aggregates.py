@@ -1,4 +1,4 @@
-"""What our aggregates are: four tables of sums by tenant, typed as the application's own columns, behind walls.
+"""What our aggregates are: five tables of sums by tenant, typed as the application's own columns, behind walls.
 
 They can be dropped at any time: whatever reads them (queries/catalog/parts.py) reads the rows instead when they are not
 there. They are made and kept up to date by queries/refresh.py.
@@ -15,12 +15,12 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine.interfaces import Dialect
 
-from queries.tables import OUR_SCHEMA, Aggregates, AwareTime, Tables, aware, our_wall_name
+from queries.tables import OUR_SCHEMA, Aggregates, AwareTime, Tables, aware, error_text, our_wall_name
 
 # Raise it with every change of what they hold.
-_VERSION = 1
+_VERSION = 2
 
-NAMES = ("usage_hour", "usage_day", "ledger_hour", "latency_day")
+NAMES = ("usage_hour", "usage_day", "ledger_hour", "latency_day", "failure_hour")
 STATE = sa.table(
     "aggregate_state",
     sa.column("made_for", sa.Text),
@@ -71,6 +71,7 @@ def aggregates(tables: Tables) -> tuple[Aggregate, ...]:
             _grouped(posted_of, sa.func.count().label("movements"), moved),
         ),
         Aggregate("latency_day", used_at, "day", _durations(tables)),
+        Aggregate("failure_hour", used_at, "hour", _failures(tables)),
     )
 
 
@@ -85,6 +86,13 @@ def _durations(tables: Tables) -> sa.Select[Any]:
         .where(tables.has(rows.c.status, "generation_status", "succeeded"), took.is_not(None))
         .group_by(rows.c.tenant_id, day)
     )
+
+
+def _failures(tables: Tables) -> sa.Select[Any]:
+    rows = tables.generation
+    by = {"tenant_id": rows.c.tenant_id, "hour": _start("hour", rows.c.created_at), "error": error_text(tables)}
+    failed = tables.has(rows.c.status, "generation_status", "failed")
+    return _grouped(by, sa.func.count().label("failed")).where(failed)
 
 
 def reads_aggregates(sql: str) -> bool:

@@ -18,6 +18,9 @@ from queries.mapping import Mapping, prisma_mapping
 from queries.period import Period
 
 OUR_SCHEMA = "usage_dashboard"
+NO_ERROR = "(no error text)"
+# So much of an error's text tells it from the others; longer texts often end in an id of their own.
+ERROR_LENGTH = 120
 
 
 # `dialect` below is not used: the signatures are SQLAlchemy's.
@@ -129,6 +132,7 @@ class Aggregates:
     usage_day: sa.Table
     ledger_hour: sa.Table
     latency_day: sa.Table
+    failure_hour: sa.Table
 
 
 @dataclass(frozen=True)
@@ -178,6 +182,12 @@ def our_wall_name(table: str) -> str:
 def facts(tables: Tables) -> sa.Table:
     """The one relation that every usage figure reads: a row per generation. Aggregates may take its place."""
     return tables.generation
+
+
+def error_text(tables: Tables) -> sa.ColumnElement[Any]:
+    """What tells a generation's error from others: the beginning of its text."""
+    begun = sa.func.btrim(sa.func.left(facts(tables).c.error, ERROR_LENGTH))
+    return sa.func.coalesce(sa.func.nullif(begun, ""), NO_ERROR, type_=sa.Text())
 
 
 def default_tables(mapping: Mapping | None = None, *, walled: bool = False) -> Tables:

@@ -52,10 +52,11 @@ def burn_down(
     _add_fan(figure, ahead, now, last)
     _add_past(figure, past, now)
     figure.add_hline(y=0, line={"color": GREY, "width": 1})
-    _add_line(figure, now, "now", anchor="right")
+    _add_line(figure, now, "now", anchor="right", above=True)
     if renews_at is not None and today <= renews_at.date() <= last:
         is_late = (renews_at.date() - first) > 0.7 * (last - first)
-        _add_line(figure, renews_at, _renewal_label(renews_at, grants, today), anchor="right" if is_late else "left")
+        name = _renewal_label(renews_at, grants, today)
+        _add_line(figure, renews_at, name, anchor="right" if is_late else "left", above=False)
     _add_end(figure, ahead.runway, today, last)
     figure.update_xaxes(range=[first.isoformat(), (last + timedelta(days=1)).isoformat()])
     return figure
@@ -155,14 +156,15 @@ def _add_fan(figure: go.Figure, ahead: Ahead, now: datetime, last: date) -> None
     )
 
 
-def _add_line(figure: go.Figure, at: datetime, text: str, *, anchor: str) -> None:
-    """A line through a moment, its name on one side: now and the renewal may be days apart."""
+def _add_line(figure: go.Figure, at: datetime, text: str, *, anchor: str, above: bool) -> None:
+    """A line through a moment, its name on one side and above the plot or in it: now and the renewal may be days apart,
+    and then their names stand one over the other."""
     figure.add_vline(x=at, line={"color": GREY, "width": 1, "dash": "dot"})
     figure.add_annotation(
         x=at,
         y=1,
         yref="paper",
-        yanchor="bottom",
+        yanchor="bottom" if above else "top",
         xanchor=anchor,
         text=text,
         showarrow=False,

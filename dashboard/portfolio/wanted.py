@@ -15,13 +15,12 @@ from dashboard.listing import Listing
 from dashboard.outlook import Outlook
 from dashboard.portfolio import order
 from dashboard.portfolio.sums import Sums, sums_of
-from queries.catalog import cohorts, tenants
+from queries.catalog import tenants
 from queries.errors import UsageDashboardError
 from queries.query import Query, Result
 from queries.scope import Scope
 
 _PLANS = "plans_known"
-COHORT_WEEKS = 26
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +48,7 @@ class Portfolio:
     def ask(self) -> None:
         """Ask at once what the page needs; the rows of a list whose order needs the forecast, after the signals."""
         matching = self._matching
-        questions = {
-            "signals": tenants.signals(self.scope, **matching),
-            "cohorts": cohorts.cohorts(self.scope, now=self.now, zone=self.board.zone, weeks=COHORT_WEEKS),
-        }
+        questions = {"signals": tenants.signals(self.scope, **matching)}
         if self.listing.by_outlook:
             self.board.ask(questions)
             self.board.ask_after("signals", "page", self._page_by_outlook)

@@ -21,7 +21,7 @@ from queries.catalog.bins import binned, bins_are_hours
 from queries.catalog.sums import counted, summed, summed_again
 from queries.period import Period
 from queries.scope import Scope
-from queries.tables import Aggregates, Tables, aware, between, facts, instant
+from queries.tables import Aggregates, Tables, aware, between, error_text, facts, instant
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 # So many units that bounds cut are read from the rows beside the aggregates; with more, the rows are read at once.
@@ -105,12 +105,7 @@ def usage_by_bin(
     """bin (its start, aware) and these measures of usage, also by tenant_id: one row per bin, or two where the
     aggregates end."""
     rows = facts(tables)
-    end = period.until
-    found, sums = (
-        parts_of(tables, period.start, end, (), HOUR)
-        if bins_are_hours(period)
-        else (Parts(((period.start, end),), period.start, period.start, ()), None)
-    )
+    found, sums = _parts_by_bin(tables, period)
     of_rows = of_sums = None
     if found.spans:
         fine = binned(rows.c.created_at, period)
@@ -130,6 +125,40 @@ def usage_by_bin(
             .group_by(table.c.hour, *keys)
         )
     return put_together(of_rows, of_sums).cte("by_bin")
+
+
+def failures_by_bin(tables: Tables, scope: Scope, period: Period) -> sa.CTE:
+    """bin (its start, aware), error (the beginning of its text), failed: a row per bin and error, or two where the
+    aggregates end."""
+    rows = facts(tables)
+    found, sums = _parts_by_bin(tables, period)
+    of_rows = of_sums = None
+    if found.spans:
+        fine, error = binned(rows.c.created_at, period), error_text(tables)
+        of_rows = (
+            sa.select(aware(fine).label("bin"), error.label("error"), counted().label("failed"))
+            .where(
+                scope.predicate(rows.c.tenant_id),
+                found.of_rows(rows.c.created_at),
+                tables.has(rows.c.status, _STATUS, "failed"),
+            )
+            .group_by(fine, error)
+        )
+    if sums is not None:
+        table = sums.failure_hour
+        of_sums = (
+            sa.select(table.c.hour.label("bin"), table.c.error, summed_again(table.c.failed).label("failed"))
+            .where(scope.predicate(table.c.tenant_id), found.of_sums(table.c.hour))
+            .group_by(table.c.hour, table.c.error)
+        )
+    return put_together(of_rows, of_sums).cte("by_bin")
+
+
+def _parts_by_bin(tables: Tables, period: Period) -> tuple[Parts, Aggregates | None]:
+    """The parts of a period of which an answer by its bins is made: sums by the hour serve bins of whole hours."""
+    if bins_are_hours(period):
+        return parts_of(tables, period.start, period.until, (), HOUR)
+    return Parts(((period.start, period.until),), period.start, period.start, ()), None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,20 +13,15 @@ import pandas as pd
 import sqlalchemy as sa
 
 from queries.catalog.arguments import checked_choice, checked_top
-from queries.catalog.bins import binned
 from queries.catalog.durations import latency_of_windows, percentiles, shown
 from queries.catalog.gaps import every_bucket, every_bucket_and_series
-from queries.catalog.parts import Windows, usage_by_bin
+from queries.catalog.parts import Windows, failures_by_bin, usage_by_bin
 from queries.catalog.series import OTHER, SPLITS, labels
 from queries.catalog.sums import counted, summed_again
 from queries.period import Period
 from queries.query import catalog_query
 from queries.scope import Scope
 from queries.tables import Tables, bucket, facts, within
-
-NO_ERROR = "(no error text)"
-# So much of an error's text tells it from the others; longer texts often end in an id of their own.
-ERROR_LENGTH = 120
 
 
 @catalog_query("timelines.latency")
@@ -89,21 +84,7 @@ def failures(tables: Tables, scope: Scope, *, period: Period, top: int) -> sa.Se
     """bucket_start, series_id and series (the first 120 characters of the error's text), failed (generations); every
     bucket that has begun for the most frequent errors, then "Other" (series_id null). No row where nothing failed."""
     checked_top(top)
-    rows = facts(tables)
-    fine = binned(rows.c.created_at, period)
-    error = sa.func.coalesce(
-        sa.func.nullif(sa.func.btrim(sa.func.left(rows.c.error, ERROR_LENGTH)), ""), NO_ERROR, type_=sa.Text()
-    )
-    by_bin = (
-        sa.select(fine.label("bin"), error.label("error"), counted().label("failed"))
-        .where(
-            scope.predicate(rows.c.tenant_id),
-            within(rows.c.created_at, period),
-            tables.has(rows.c.status, "generation_status", "failed"),
-        )
-        .group_by(fine, error)
-        .cte("by_bin")
-    )
+    by_bin = failures_by_bin(tables, scope, period)
     many = sa.func.sum(by_bin.c.failed)
     ranked = (
         sa.select(by_bin.c.error, sa.func.row_number().over(order_by=[many.desc(), by_bin.c.error]).label("number"))

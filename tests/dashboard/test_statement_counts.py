@@ -33,7 +33,13 @@ VIEWS: dict[str, list[dict[str, str]]] = {
         *({"tenant": TENANT, "tab": one} for one in TENANT_VIEWS),
         {"tenant": TENANT, "tab": "Compare", "with": "org_00002"},
     ],
-    "tenants": [{}, {"sort": "Credits burned"}, {"flags": "At risk"}, {"sort": "Runway", "page": "2"}],
+    "tenants": [
+        {},
+        {"cohorts": "true"},
+        {"sort": "Credits burned"},
+        {"flags": "At risk"},
+        {"sort": "Runway", "page": "2"},
+    ],
     "burn": [one | view for one in ({}, {"tenant": TENANT}) for view in ({}, {"tab": "How long they last"})],
     "statements": [{}, {"tenant": TENANT, "month": "2026-06"}, {"period": "Last 90 days", "differing": "true"}],
     "timelines": [
@@ -112,11 +118,9 @@ def statements(server: Server, tenants: int) -> dict[str, tuple[Counter[str], di
     found = {}
     with filled(server, tenants) as held:
         for page, parameters in views():
-            held.cache.clear()
             app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=60)
             if page != "tenants":
-                app.run().switch_page(f"../pages/{page}.py")
-            app.query_params.clear()
+                app.switch_page(f"../pages/{page}.py")
             app.query_params.update(parameters)
             held.cache.clear()
             known = len(held.monitor.recent())
@@ -124,6 +128,7 @@ def statements(server: Server, tenants: int) -> dict[str, tuple[Counter[str], di
             assert not app.exception, app.exception
             assert not app.error, f"{page} {parameters}: {[one.value for one in app.error]}"
             ran = [one for one in held.monitor.recent()[known:] if one.outcome == "miss"]
+            assert any(one.page == page for one in ran), f"{page} was not drawn"
             most: dict[str, int] = {}
             for one in ran:
                 most[one.query] = max(most.get(one.query, 0), one.rows or 0)

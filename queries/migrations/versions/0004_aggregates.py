@@ -25,6 +25,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    for table in ("usage_hour", "usage_day", "ledger_hour", "latency_day"):
+    for table in ("usage_hour", "usage_day", "ledger_hour", "latency_day", "failure_hour"):
         op.execute(f"DROP TABLE IF EXISTS {SCHEMA}.{table} CASCADE")
     op.drop_table("aggregate_state", schema=SCHEMA)

@@ -40,6 +40,7 @@ ALL = Scope.all_tenants()
 SEEDS = st.integers(0, 10**6)
 # Questions of an example, drawn at random: all of them take half a minute.
 ASKED = 4
+ERRORS = (None, "", "  the upstream model timed out", "content policy", "x" * 200)
 
 
 def questions(scope: Scope, now: datetime, zone: str, one: Scope) -> Iterator[Query]:
@@ -60,6 +61,7 @@ def questions(scope: Scope, now: datetime, zone: str, one: Scope) -> Iterator[Qu
     yield usage.totals(one, period=replace(period, end=period.end - timedelta(days=3, hours=5)))
     yield timelines.hours(scope, period=period)
     yield timelines.latency(scope, period=period)
+    yield timelines.failures(scope, period=period, top=3)
     yield credits.compared(scope, period=period)
 
 
@@ -107,6 +109,7 @@ def change(connection: sa.Connection, tables: Tables, world: World, chance: rand
         else:
             one.credits, one.duration_ms = one.credits + 1, chance.randrange(100, 90_000)
         values = {"status": one.status, "credits_used": one.credits, "duration_ms": one.duration_ms}
+        values["error"] = chance.choice(ERRORS)
         values["created_at"] = instant(rows.c.created_at, one.created_at)
         connection.execute(sa.update(rows).where(where).values(**values))
     posted = instant(ledger.c.created_at, oldest)

@@ -15,7 +15,7 @@ from queries.catalog import timelines, usage
 from queries.catalog.bins import binned
 from queries.period import Grain, Period
 from queries.scope import Scope
-from queries.tables import Tables, bucket
+from queries.tables import ERROR_LENGTH, NO_ERROR, Tables, bucket
 from tests.queries.catalog.conftest import OpenWorld
 from tests.queries.catalog.test_usage import MID_HOUR, OF_SPLIT, percentile
 from tests.queries.catalog.world import (
@@ -48,7 +48,7 @@ def failed_with(connection: sa.Connection, tables: Tables, world: World, seed: i
         error = chance.choice(ERRORS)
         if one.status == "FAILED":
             connection.execute(rows.update().where(rows.c.id == one.id).values(error=error))
-            known[one.id] = (error or "")[: timelines.ERROR_LENGTH].strip(" ") or timelines.NO_ERROR
+            known[one.id] = (error or "")[:ERROR_LENGTH].strip(" ") or NO_ERROR
     return known
 
 
