@@ -12,6 +12,9 @@ ARTIFACTS = ROOT / "tests" / ".artifacts"
 WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 420, "height": 900}
 Look = tuple[dict[str, int], str]
 LOOKS: Sequence[Look] = ((WIDE, "light"), (WIDE, "dark"), (NARROW, "light"), (NARROW, "dark"))
+# Of pages with several views each is looked at so; whether it fits is the same in either theme. Wide comes last: a
+# telephone hides the tabs that follow.
+WIDE_AND_NARROW: Sequence[Look] = ((NARROW, "light"), (WIDE, "dark"))
 CONNECTED = "[data-testid=stApp][data-test-connection-state=CONNECTED]"
 # A busy machine with two cores; what is asserted is that it comes, not when.
 PATIENCE_MS = 60_000

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.looking import LOOKS, choose_view, fits, keep, looks_of, open_view, parameters, settle
+from tests.browser.looking import WIDE_AND_NARROW, choose_view, fits, keep, looks_of, open_view, parameters, settle
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("burn"), pytest.mark.timeout(400)]
 
@@ -22,7 +22,7 @@ def test_every_view_fits_the_window(open_page: Any) -> None:
     for view, charts in ((WHERE, 2), (HOW_LONG, 1)):
         choose_view(page, view)
         assert open_view(page) == view
-        for viewport, scheme in looks_of(page, (*LOOKS, LOOKS[0])):
+        for viewport, scheme in looks_of(page, WIDE_AND_NARROW):
             expect(page.get_by_test_id("stException")).to_have_count(0)
             expect(page.get_by_test_id("stPlotlyChart")).to_have_count(charts)
             assert fits(page), f"{view} scrolls sideways at {viewport['width']}"

@@ -8,7 +8,17 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from demo.tenants import PERSONAS
-from tests.browser.looking import LOOKS, choose_view, fits, keep, looks_of, open_view, parameters, settle, shown
+from tests.browser.looking import (
+    WIDE_AND_NARROW,
+    choose_view,
+    fits,
+    keep,
+    looks_of,
+    open_view,
+    parameters,
+    settle,
+    shown,
+)
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("tenant"), pytest.mark.timeout(400)]
 
@@ -41,7 +51,7 @@ def test_every_view_fits_the_window(open_page: Any, tenant: str) -> None:
     for view in VIEWS:
         choose_view(page, view)
         assert open_view(page) == view
-        for viewport, scheme in looks_of(page, (*LOOKS, LOOKS[0])):
+        for viewport, scheme in looks_of(page, WIDE_AND_NARROW):
             expect(page.get_by_test_id("stException")).to_have_count(0)
             assert fits(page), f"{view} scrolls sideways at {viewport['width']}"
             keep(page, f"tenant-{view.lower()}-{scheme}-{viewport['width']}")
