@@ -115,4 +115,11 @@ def by_priority(outlooks: Sequence[Outlook]) -> list[Outlook]:
 
 def _outlook(row: Mapping[str, Any], runway: Runway, now: datetime, zone: str) -> Outlook:
     flags = rules.flags(row, runway, now=now, zone=zone)
-    return Outlook(row["tenant_id"], row["tenant"], runway, tuple(flags), rules.priority(row, flags), row)
+    return Outlook(
+        row["tenant_id"],
+        row["tenant_id"] if row["tenant"] is None else row["tenant"],
+        runway,
+        tuple(flags),
+        rules.priority(row, flags),
+        row,
+    )

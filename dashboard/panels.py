@@ -54,9 +54,17 @@ def chart(figure: go.Figure, *, alt: str, key: str) -> None:
 
 
 def notices() -> None:
-    """What must be said about how this process was started, once, above every page."""
-    for notice in current().notices:
-        st.info(words.plain(notice), icon=":material/info:")
+    """What must be said about how this process was started, once, above every page; what the database lacks, at a
+    click."""
+    services = current()
+    notes = services.mapping_notes
+    for notice in services.notices:
+        if notice not in notes:
+            st.info(words.plain(notice), icon=":material/info:")
+    if notes:
+        title = f"What the figures of this database leave out, and why ({len(notes)})"
+        with st.expander(title, icon=":material/info:"):
+            st.markdown("\n".join(f"- {words.plain(note)}" for note in notes))
 
 
 @st.fragment

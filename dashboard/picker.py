@@ -44,7 +44,8 @@ def matches(board: Board, *, key: str, choose: Callable[[str], None]) -> None:
         return
     if found.empty:
         st.caption("No tenant of yours has this in its name. Try another part of it.")
-    names = [words.shortened(one, 40) for one in found["tenant"]]
+    named = zip(found["tenant"], found["tenant_id"], strict=True)
+    names = [words.shortened(key if words.known(one) is None else one, 40) for one, key in named]
     times = Counter(names)
     with st.container(gap=None):
         for tenant_id, name in list(zip(found["tenant_id"], names, strict=True))[:LISTED]:

@@ -23,6 +23,7 @@ from queries.closing import Closer
 from queries.database import Database
 from queries.errors import SettingsError
 from queries.export_register import ExportRegister, MemoryRegister, Register
+from queries.mapping import prisma_mapping
 from queries.notes import Notebook
 from queries.performance.advising import Advisor
 from queries.performance.index_changes import IndexChanges
@@ -65,7 +66,12 @@ class Services:
     def notices(self) -> list[str]:
         """What the page must say about how this process was started."""
         open_door = "Sign-in is off: everybody who reaches this address is an administrator."
-        return [*([] if self.is_demo else [open_door]), *self.database.notices]
+        return [*([] if self.is_demo else [open_door]), *self.database.notices, *self.mapping_notes]
+
+    @property
+    def mapping_notes(self) -> list[str]:
+        """Those of the notices that say what the mapped database lacks or derives: there may be many."""
+        return self.database.mapping.notes()
 
     def close(self) -> None:
         """End what this process started, the newest things first: the query log while its database still runs. One
@@ -105,7 +111,8 @@ def build(
             "sign-in is not set up; set USAGE_DASHBOARD_AUTH=none to let everybody who reaches the address"
             " see everything"
         )
-    database = Database(settings)
+    # The demo's tables are Prisma's, whatever file stands in the working folder.
+    database = Database(settings, prisma_mapping() if is_demo and settings.mapping_file is None else None)
     monitor = Monitor(slow_query_ms=settings.slow_query_ms)
     redis_url = settings.redis_url.get_secret_value() if settings.redis_url is not None else None
     cache = ResultCache(

@@ -127,8 +127,10 @@ def aggregates_of(connection: sa.Connection, tables: Tables) -> Aggregates | Non
 
 
 def _grouped(by: dict[str, sa.ColumnElement[Any]], *sums: sa.Label[Any]) -> sa.Select[Any]:
-    # An enum is kept as text, so that the application can still drop its type.
-    plain = {name: sa.cast(one, sa.Text) if isinstance(one.type, sa.Enum) else one for name, one in by.items()}
+    # An enum is kept as text, so that the application can still drop its type; and so is every status and type, which
+    # statements put together with the rows' own.
+    kept = {name for name, one in by.items() if isinstance(one.type, sa.Enum) or name in ("status", "type")}
+    plain = {name: sa.cast(one, sa.Text) if name in kept else one for name, one in by.items()}
     return sa.select(*(one.label(name) for name, one in plain.items()), *sums).group_by(*by.values())
 
 

@@ -84,11 +84,16 @@ def _balances(tables: Tables) -> sa.Select[Any]:
         movements.c.tenant_id
     )
     balance, ledger = balances.subquery("balances"), sums.subquery("sums")
-    return sa.select(
-        sa.cast(sa.func.coalesce(balance.c.tenant_id, ledger.c.tenant_id), sa.Text).label("tenant_id"),
-        sa.cast(balance.c.balance, sa.Numeric).label("balance"),
-        sa.cast(sa.func.coalesce(ledger.c.ledger, 0), sa.Numeric).label("ledger"),
-    ).select_from(balance.join(ledger, balance.c.tenant_id == ledger.c.tenant_id, full=True))
+    tenant = sa.func.coalesce(balance.c.tenant_id, ledger.c.tenant_id)
+    return (
+        sa.select(
+            sa.cast(tenant, sa.Text).label("tenant_id"),
+            sa.cast(balance.c.balance, sa.Numeric).label("balance"),
+            sa.cast(sa.func.coalesce(ledger.c.ledger, 0), sa.Numeric).label("ledger"),
+        )
+        .select_from(balance.join(ledger, balance.c.tenant_id == ledger.c.tenant_id, full=True))
+        .where(tenant.is_not(None))  # rows of no tenant are nobody's balance
+    )
 
 
 class SnapshotTaker:

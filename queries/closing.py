@@ -312,6 +312,7 @@ def _freeze_statement(connection: sa.Connection, tables: Tables, month: date, zo
     }
     both = rows.join(sums, rows.c.tenant_id == sums.c.tenant_id, full=True)
     frozen = sa.select(*(value.label(name) for name, value in values.items())).select_from(both)
+    frozen = frozen.where(values["tenant_id"].is_not(None))  # rows of no tenant are in nobody's statement
     connection.execute(sa.insert(_STATEMENT).from_select(list(values), frozen))
 
 

@@ -72,7 +72,12 @@ def sums_to_date(tables: Tables, end: datetime) -> sa.Select[Any]:
 
 def _by_kind(connection: sa.Connection, select: sa.Select[Any]) -> _Sums:
     rows = connection.execute(select).mappings()
-    return {(row["tenant_id"], kind): Decimal(row[f"to_date_{kind}"]) for row in rows for kind in STATEMENT_KINDS}
+    return {
+        (row["tenant_id"], kind): Decimal(row[f"to_date_{kind}"])
+        for row in rows
+        if row["tenant_id"] is not None  # rows of no tenant
+        for kind in STATEMENT_KINDS
+    }
 
 
 def _written(connection: sa.Connection, month: date) -> _Sums:

@@ -23,6 +23,7 @@ from sqlalchemy.engine import URL, make_url
 from queries.aggregates import aggregates_of
 from queries.errors import DatabaseUnavailableError, MappingError, UsageDashboardError, translated
 from queries.mapping import Mapping, load_mapping
+from queries.relations import schemas_digest, unlike
 from queries.scope import Scope, is_storable, native_id
 from queries.settings import Settings
 from queries.tables import OUR_SCHEMA, Aggregates, Tables, history_of, reflected_tables, wall_name
@@ -33,6 +34,7 @@ TENANTS_SETTING = "usage_dashboard.tenants"
 ALL_TENANTS = "all"
 # Raise it with every change of how a wall is built.
 WALL_VERSION = 2
+_SCHEMAS_MARK = ", schemas "
 LONGEST_UNREFRESHED = timedelta(hours=6)
 _CONNECT_TIMEOUT_S = 5
 # How long the answer to "which tables are there, and do the walls stand" is good.
@@ -41,6 +43,9 @@ _WALL_CHECK_S = 60.0
 _NOT_LIBPQS = (
     *("pgbouncer", "connection_limit", "pool_timeout", "socket_timeout", "statement_cache_size", "schema"),
     *("sslaccept", "sslidentity", "connect_timeout"),
+)
+_NEW_SCHEMAS = (
+    "Tenants whose schemas came after the walls are not shown, or schemas are gone: run python -m dashboard migrate."
 )
 _SECRETS = frozenset({"password", "sslpassword", "sslkey", "passfile"})
 
@@ -75,6 +80,9 @@ class Database:
         self._checked_at = float("-inf")
         self._failure: UsageDashboardError | None = None
         self._failed_at = float("-inf")
+        self._shows_all_schemas = True
+        self._schemas = ""
+        self._unlike: list[str] = []
         self._lock = threading.Lock()
 
     @property
@@ -110,8 +118,11 @@ class Database:
         try:
             with self._errors(), self.reader.connect() as connection:
                 walled = walls_stand(connection, self.mapping)
-                if tables is None or walled != tables.walled:
+                schemas = "" if walled else schemas_digest(connection, self.mapping)
+                if tables is None or walled != tables.walled or schemas != self._schemas:
                     tables = reflected_tables(connection, self.mapping, walled=walled)
+                self._schemas = schemas
+                self._shows_all_schemas = not walled or shows_all_schemas(connection, self.mapping)
                 # Only what the reader role was given together with the walls is read.
                 aggregates = _young(aggregates_of(connection, tables)) if walled else None
                 tables = replace(tables, aggregates=aggregates, history=history_of(connection))
@@ -119,6 +130,7 @@ class Database:
             self._failure, self._failed_at = error.again(), time.monotonic()
             raise
         types = [one.c.tenant_id.type for one in tables.all().values()]
+        self._unlike = unlike({name: {one.key: one.type for one in table.c} for name, table in tables.all().items()})
         self._tenant_types = list({type(one): one for one in types}.values())
         self._tables, self._checked_at = tables, time.monotonic()
         return tables
@@ -171,10 +183,13 @@ class Database:
     @property
     def notices(self) -> list[str]:
         """What the way this database was given takes away, in words for the page."""
+        return [*self._door_notices(), *self._unlike]
+
+    def _door_notices(self) -> list[str]:
         kept = [] if self.owner is not None else ["No DIRECT_URL: the query log is kept in memory only."]
         tables = self._tables
         if tables is not None and tables.walled:
-            return kept
+            return kept if self._shows_all_schemas else [*kept, _NEW_SCHEMAS]
         if self.owner is None:
             return [
                 f"{kept[0]} The second wall between tenants (views in the database) is missing too:"
@@ -235,8 +250,15 @@ def tenants_setting(scope: Scope, types: Sequence[sa.types.TypeEngine[Any]] = ()
 
 
 def wall_comment(mapping: Mapping) -> str:
-    """The comment on each wall: what it was made by and for. Another one is taken down and put up anew."""
+    """How the comment on each wall begins: what it was made by and for."""
     return f"usage-dashboard wall {WALL_VERSION}, mapping {mapping.digest}"
+
+
+def full_wall_comment(connection: sa.Connection, mapping: Mapping) -> str:
+    """The comment on each wall, with the tenants' schemas that it shows. One of another is taken down and put up anew;
+    one of other schemas stands: it shows those tenants that it knows."""
+    schemas = schemas_digest(connection, mapping)
+    return f"{wall_comment(mapping)}{_SCHEMAS_MARK}{schemas}" if schemas else wall_comment(mapping)
 
 
 def our_wall_comment(columns: Iterable[str]) -> str:
@@ -251,7 +273,7 @@ def walls_stand(connection: sa.Connection, mapping: Mapping) -> bool:
     relation = sa.func.to_regclass(found.c.name)
     usable = sa.func.coalesce(
         sa.func.has_table_privilege(relation, "SELECT")
-        & (sa.func.obj_description(relation, "pg_class") == wall_comment(mapping)),
+        & (sa.func.split_part(_comment_on(relation), _SCHEMAS_MARK, 1) == wall_comment(mapping)),
         sa.false(),
     )
     schema_usable = sa.func.has_schema_privilege(OUR_SCHEMA, "USAGE")
@@ -260,6 +282,20 @@ def walls_stand(connection: sa.Connection, mapping: Mapping) -> bool:
     ):
         return False
     return bool(connection.scalar(sa.select(sa.func.bool_and(usable)).select_from(found)))
+
+
+def shows_all_schemas(connection: sa.Connection, mapping: Mapping) -> bool:
+    """Whether the walls, which stand, show every schema that the mapping's patterns mean now."""
+    patterned = [logical for logical, one in mapping.tables.items() if one.schemas is not None]
+    if not patterned:
+        return True
+    wanted = full_wall_comment(connection, mapping)
+    relations = (sa.func.to_regclass(f"{OUR_SCHEMA}.{wall_name(logical)}") for logical in patterned)
+    return all(connection.scalar(sa.select(_comment_on(one))) == wanted for one in relations)
+
+
+def _comment_on(relation: sa.ColumnElement[Any]) -> sa.ColumnElement[str]:
+    return sa.func.obj_description(relation, "pg_class", type_=sa.Text())
 
 
 def _reading_engine(url: URL, settings: Settings) -> sa.Engine:

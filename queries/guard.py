@@ -84,12 +84,17 @@ def _refuse_opaque(element: Any) -> None:
         raise UnscopedStatementError("the statement has an operator of words, in which a table could hide")
     if isinstance(element, Extract) and not element.field.isidentifier():
         raise UnscopedStatementError("the statement extracts what is no field, in which a table could hide")
-    if isinstance(element, FunctionElement) and _OPAQUE_FUNCTIONS.fullmatch(str(getattr(element, "name", "")).lower()):
+    if isinstance(element, FunctionElement) and is_opaque_function(str(getattr(element, "name", ""))):
         raise UnscopedStatementError(f"the statement calls {element.name}, which could read beyond its tables")
     if isinstance(element, TableClause) and not isinstance(element, sa.Table):
         raise UnscopedStatementError(f'the table "{element.name}" is not a mapped one; take it from Tables')
     if isinstance(element, sa.Table) and "tenant_keyed" not in element.info:
         raise UnscopedStatementError(f'the table "{element.name}" is not a mapped one; take it from Tables')
+
+
+def is_opaque_function(name: str) -> bool:
+    """Whether a function of this name could read beyond the tables that a statement names."""
+    return _OPAQUE_FUNCTIONS.fullmatch(name.lower()) is not None
 
 
 def _attribute(element: Any, name: str) -> Any:

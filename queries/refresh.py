@@ -23,7 +23,7 @@ from queries.database import our_wall_comment
 from queries.errors import UsageDashboardError, translated
 from queries.mapping import Mapping
 from queries.migrations import READER_ROLE
-from queries.migrations.walls import Wall, raise_our_walls
+from queries.migrations.walls import Wall, in_our_schema, raise_our_walls, show_new_schemas
 from queries.tables import OUR_SCHEMA, Tables, instant, our_wall_name, reflected_tables
 
 log = logging.getLogger(__name__)
@@ -130,8 +130,7 @@ def _wall(connection: sa.Connection, one: Aggregate) -> Wall:
     names = table.c.keys()
     return Wall(
         view=our_wall_name(one.name),
-        schema=OUR_SCHEMA,
-        table=one.name,
+        source=in_our_schema(one.name),
         columns=names,
         tenant_column="tenant_id",
         tenant_type=table.c.tenant_id.type.compile(connection.dialect),
@@ -165,9 +164,12 @@ def _made_equal(
         # After the last day there may be rows of a clock that ran ahead.
         ours = sa.or_(start >= until, *(_between(start, span) for span in spans))
     new = fresh.cte("fresh")
-    same = (column.is_not_distinct_from(new.c[column.key]) for column in table.c)
+    same = [column.is_not_distinct_from(new.c[column.key]) for column in table.c]
     keys = (table.c.tenant_id == new.c.tenant_id, start == new.c[one.start])
     gone = ~sa.exists(sa.select(1).select_from(new).where(*keys, *same).correlate(table))
+    # Rows of no tenant, which a join on the tenant would never find.
+    nobodys = (table.c.tenant_id.is_(None), new.c.tenant_id.is_(None), keys[1])
+    gone &= ~sa.exists(sa.select(1).select_from(new).where(*nobodys, *same).correlate(table))
     removed = sa.delete(table).where(ours, gone).returning(table.c.tenant_id).cte("removed")
     missing = sa.except_(sa.select(new), sa.select(*table.c).where(ours))
     added = sa.insert(table).from_select(table.c.keys(), missing).returning(table.c.tenant_id).cte("added")
@@ -205,6 +207,8 @@ class Refresher:
         while not self._stopping.wait(pause_s):
             pause_s = self._every_s
             try:
+                if show_new_schemas(self._engine, self._mapping, READER_ROLE):
+                    self._told()
                 done = refresh(self._engine, self._mapping, datetime.now(UTC))
             except UsageDashboardError as error:
                 if not warned and not self._stopping.is_set():

@@ -38,7 +38,11 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("USAGE_DASHBOARD_DATA", "data"),
         description="Folder of the embedded PostgreSQL.",
     )
-    mapping_file: Path | None = Field(None, description="TOML file that maps table and column names. Default: Prisma.")
+    mapping_file: Path | None = Field(
+        None,
+        description="TOML file that maps tables, columns and values. Default: `usage-dashboard.toml` in the working"
+        " folder where there is one, else Prisma's names.",
+    )
     address: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8501, ge=1, le=65535, description="Port to listen on, 1 to 65535.")
     reporting_zone: str = Field("UTC", description="IANA time zone of days and months, such as Europe/Berlin.")

@@ -5,49 +5,31 @@ A predicate never wraps an indexed column: the parameter is converted, not the c
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.engine.interfaces import Dialect
 
+from queries.column_types import AwareTime, NaiveUtc, computed, ours
+from queries.derived import DerivedTable
 from queries.errors import MappingError
 from queries.mapping import Mapping, prisma_mapping
 from queries.period import Period
+from queries.relations import Relation, check_times, default_relations, live_relations, relation_sql
 
 OUR_SCHEMA = "usage_dashboard"
 NO_ERROR = "(no error text)"
 # So much of an error's text tells it from the others; longer texts often end in an id of their own.
 ERROR_LENGTH = 120
+_NUMBER = re.compile(r"-?\d{1,18}")
+_BOOLEANS = {"true": True, "false": False}
 
 
-# `dialect` below is not used: the signatures are SQLAlchemy's.
-class NaiveUtc(sa.types.TypeDecorator[datetime]):
-    """`timestamp` without zone that holds UTC, as Prisma writes it. An aware parameter is refused:
-    PostgreSQL would compare it through the connection's zone without a word."""
-
-    impl = sa.TIMESTAMP
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        if value is not None and value.tzinfo is not None:
-            raise ValueError("an aware time for a column without zone; convert it to naive UTC first")
-        return value
-
-
-class AwareTime(sa.types.TypeDecorator[datetime]):
-    """`timestamptz`. A naive parameter is refused, for the same reason."""
-
-    impl = sa.TIMESTAMP(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        if value is not None and value.tzinfo is None:
-            raise ValueError("a naive time for a column with zone; make it aware first")
-        return value
-
+__all__ = ["AwareTime", "DerivedTable", "NaiveUtc", "Tables", "relation_sql"]  # beside what is defined here
 
 # What readers see of a note; the same in every database.
 NOTE_COLUMNS: dict[str, sa.types.TypeEngine[Any]] = {
@@ -162,11 +144,9 @@ class Tables:
 
     def has(self, column: sa.ColumnElement[Any], kind: str, *logical: str) -> sa.ColumnElement[bool]:
         """Whether the column holds one of the logical values of this kind, such as generation_status, succeeded."""
-        wanted = [value for one in logical for value in self.mapping.values[kind][one]]
-        if isinstance(column.type, sa.Enum):
-            wanted = [value for value in wanted if value in column.type.enums]
+        wanted = [value for one in logical for value in self.mapping.meanings[kind][one]]
         # An IN of nothing, not FALSE: AND with FALSE would fold every other predicate away, the tenants' included.
-        return column.in_(wanted)
+        return column.in_(_natives(column.type, wanted))
 
 
 def wall_name(logical: str) -> str:
@@ -193,31 +173,14 @@ def error_text(tables: Tables) -> sa.ColumnElement[Any]:
 def default_tables(mapping: Mapping | None = None, *, walled: bool = False) -> Tables:
     """Tables with the types that Prisma gives by default: to print and walk statements without a database."""
     chosen = mapping or prisma_mapping()
-    types = {
-        name: {column: _default_type(name, column) for column in one.columns} for name, one in chosen.tables.items()
-    }
-    return _built(chosen, walled, types)
+    return _built(chosen, walled, default_relations(chosen))
 
 
 def reflected_tables(connection: sa.Connection, mapping: Mapping, *, walled: bool) -> Tables:
     """Tables with the types of the live catalog; MappingError names what is missing and the setting that maps it."""
-    inspector = sa.inspect(connection)
-    wanted: dict[str, list[str]] = {}
-    for logical in mapping.tables:
-        schema, name = _place(logical, mapping, walled)
-        wanted.setdefault(schema, []).append(name)
-    found: dict[tuple[str, str], dict[str, sa.types.TypeEngine[Any]]] = {}
-    for schema, names in wanted.items():
-        columns = inspector.get_multi_columns(
-            schema=schema, filter_names=names, kind=sa.engine.reflection.ObjectKind.ANY
-        )
-        for (_, name), described in columns.items():
-            found[schema, name] = {one["name"]: one["type"] for one in described}
-    types = {
-        logical: _live_types(logical, mapping, found.get(_place(logical, mapping, walled)))
-        for logical in mapping.tables
-    }
-    return _built(mapping, walled, types)
+    found = _walled_relations(connection, mapping) if walled else live_relations(connection, mapping)
+    check_times(mapping, found)
+    return _built(mapping, walled, found)
 
 
 def default_history() -> History:
@@ -278,21 +241,54 @@ def bucket(column: sa.ColumnElement[Any], period: Period) -> sa.ColumnElement[An
     return sa.func.date_trunc(period.grain, aware(column), period.zone, type_=AwareTime())
 
 
-def _place(logical: str, mapping: Mapping, walled: bool) -> tuple[str, str]:
+def _natives(type_: sa.types.TypeEngine[Any], values: list[str]) -> list[Any]:
+    """The values, which a mapping has as texts, as a column of this type holds them; those it cannot hold left out."""
+    if isinstance(type_, sa.Enum):
+        return [one for one in values if one in type_.enums]
+    if isinstance(type_, sa.Integer):
+        return [int(one) for one in values if _NUMBER.fullmatch(one)]
+    if isinstance(type_, sa.Numeric):
+        return [Decimal(one) for one in values if _NUMBER.fullmatch(one)]
+    if isinstance(type_, sa.Boolean):
+        return [_BOOLEANS[one] for one in values if one in _BOOLEANS]
+    return values
+
+
+def _walled_relations(connection: sa.Connection, mapping: Mapping) -> dict[str, Relation]:
+    """The types that the walls show: of a derived table under our names, of any other under theirs."""
+    inspector = sa.inspect(connection)
+    names = [wall_name(logical) for logical in mapping.tables]
+    kind = sa.engine.reflection.ObjectKind.ANY
+    described = inspector.get_multi_columns(schema=OUR_SCHEMA, filter_names=names, kind=kind)
+    shown = {name: {one["name"]: one["type"] for one in columns} for (_, name), columns in described.items()}
+    found = {}
+    for logical, one in mapping.tables.items():
+        there, made = shown.get(wall_name(logical), {}), computed if one.is_derived else ours
+        names_of = {key: _shown_name(mapping, logical, key) for key in one.columns}
+        if not set(names_of.values()) <= set(there):
+            raise MappingError(f"the wall before {logical} is not as it was made; run python -m dashboard migrate")
+        found[logical] = Relation({key: made(there[name]) for key, name in names_of.items()}, None)
+    return found
+
+
+def _shown_name(mapping: Mapping, logical: str, key: str) -> str:
     one = mapping.tables[logical]
-    return (OUR_SCHEMA, wall_name(logical)) if walled else (one.schema, one.name)
+    return key if one.is_derived else one.columns[key]
 
 
-def _built(mapping: Mapping, walled: bool, types: dict[str, dict[str, sa.types.TypeEngine[Any]]]) -> Tables:
+def _built(mapping: Mapping, walled: bool, found: dict[str, Relation]) -> Tables:
     metadata = sa.MetaData()
     built: dict[str, Any] = {}
-    for logical in mapping.tables:
-        schema, name = _place(logical, mapping, walled)
-        physical = mapping.tables[logical].columns
-        columns = [sa.Column(physical[key], type_, key=key) for key, type_ in types[logical].items()]
-        built[logical] = sa.Table(
-            name, metadata, *columns, schema=schema, info={"tenant_keyed": True, "logical": logical}
-        )
+    for logical, one in mapping.tables.items():
+        relation, info = found[logical], {"tenant_keyed": True, "logical": logical}
+        columns = [
+            sa.Column(_shown_name(mapping, logical, key), type_, key=key) for key, type_ in relation.types.items()
+        ]
+        if relation.sql is not None and not walled:
+            built[logical] = DerivedTable.of(wall_name(logical), relation.sql, *columns, info=info)
+            continue
+        schema, name = (OUR_SCHEMA, wall_name(logical)) if walled else (one.schema, one.name)
+        built[logical] = sa.Table(name, metadata, *columns, schema=schema, info=info)
     return Tables(mapping=mapping, walled=walled, note=_note(metadata), **built)
 
 
@@ -312,59 +308,3 @@ def _our_table(
     info = {"tenant_keyed": is_walled, "logical": name}
     shown = our_wall_name(name) if is_walled else name
     return sa.Table(shown, metadata or sa.MetaData(), *columns, schema=OUR_SCHEMA, info=info)
-
-
-def _live_types(
-    logical: str, mapping: Mapping, live: dict[str, sa.types.TypeEngine[Any]] | None
-) -> dict[str, sa.types.TypeEngine[Any]]:
-    one = mapping.tables[logical]
-    if live is None:
-        raise MappingError(
-            f'the table "{one.schema}"."{one.name}" is not in the database; map it by [tables.{logical}] name'
-            " in the mapping file (MAPPING_FILE)"
-        )
-    for key, physical in one.columns.items():
-        if physical not in live:
-            raise MappingError(
-                f'the column "{physical}" of "{one.schema}"."{one.name}" is not in the database; map it by'
-                f" [tables.{logical}] columns.{key} in the mapping file (MAPPING_FILE)"
-            )
-    return {key: _ours(live[physical]) for key, physical in one.columns.items()}
-
-
-def _ours(type_: sa.types.TypeEngine[Any]) -> sa.types.TypeEngine[Any]:
-    if isinstance(type_, sa.TIMESTAMP):
-        return AwareTime() if type_.timezone else NaiveUtc()
-    return type_
-
-
-_TIMES = ("created_at", "updated_at", "completed_at", "period_start", "period_end", "reset_at")
-_INTEGERS = ("credits_per_period", "balance", "amount", "count", "limit", "credits_used", "duration_ms", "size_bytes")
-_ENUMS: dict[tuple[str, str], tuple[str, tuple[str, ...]]] = {
-    ("generation", "type"): ("GenerationType", ("TEXT_TO_IMAGE", "IMAGE_TO_IMAGE", "INPAINTING", "UPSCALE")),
-    ("usage_limit", "type"): ("GenerationType", ("TEXT_TO_IMAGE", "IMAGE_TO_IMAGE", "INPAINTING", "UPSCALE")),
-    ("generation", "status"): ("GenerationStatus", ("PENDING", "PROCESSING", "SUCCEEDED", "FAILED", "CANCELLED")),
-    ("subscription", "plan"): ("Plan", ("FREE", "STARTER", "PRO", "BUSINESS")),
-    ("subscription", "status"): ("SubscriptionStatus", ("TRIALING", "ACTIVE", "PAST_DUE", "CANCELED")),
-    ("membership", "role"): ("MembershipRole", ("OWNER", "ADMIN", "MEMBER")),
-    ("credit_transaction", "type"): (
-        "CreditTransactionType",
-        ("GRANT", "PURCHASE", "CHARGE", "REFUND", "ADJUSTMENT", "EXPIRY"),
-    ),
-}
-
-
-def _default_type(table: str, column: str) -> sa.types.TypeEngine[Any]:
-    if (table, column) in _ENUMS:
-        name, labels = _ENUMS[table, column]
-        return postgresql.ENUM(*labels, name=name, create_type=False)
-    if column in _TIMES:
-        return NaiveUtc()
-    if column in _INTEGERS:
-        return sa.Integer()
-    special: dict[str, sa.types.TypeEngine[Any]] = {
-        "date": sa.Date(),
-        "data": sa.LargeBinary(),
-        "price_paid": sa.Numeric(12, 2),
-    }
-    return special.get(column, sa.Text())

@@ -46,7 +46,8 @@ def named(board: Board, tenant_id: str) -> tuple[Scope, str]:
     found = board.run(tenants.tenant_choices(scope, search="", limit=1)).frame
     if found.empty:
         raise NotFoundError("no such tenant, or it is not one of yours; choose one from the list")
-    return scope, str(words.first_row(found)["tenant"])
+    row = words.first_row(found)
+    return scope, str(row["tenant_id"] if row["tenant"] is None else row["tenant"])
 
 
 def not_found(board: Board) -> None:

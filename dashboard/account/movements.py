@@ -11,11 +11,17 @@ from dashboard import address, listing, tabs, words
 from dashboard.account import empty, sought
 from dashboard.account.arrival import LEDGER_PAGE
 from dashboard.board import Board
+from dashboard.services import current
 from dashboard.tables import ledger as tables
 from dashboard.tables.cells import PAGE_ROWS
 from queries.catalog import ledger
 from queries.query import Result
 from queries.scope import Scope
+
+_DERIVED = (
+    "The ledger is derived from generations: no purchases, grants or refunds are known, so it is not held against the"
+    " balance."
+)
 
 
 def view(board: Board, scope: Scope) -> None:
@@ -35,6 +41,9 @@ def view(board: Board, scope: Scope) -> None:
 
 def reconciled(result: Result) -> None:
     """One sentence, in red where there is a difference."""
+    if current().database.mapping.derives_ledger:
+        st.markdown(words.plain(_DERIVED))
+        return
     row = words.first_row(result.frame)
     sentence, differs = reconciliation(row)
     text = words.plain(sentence)

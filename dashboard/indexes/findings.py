@@ -10,10 +10,10 @@ from dashboard import places, words
 from dashboard.indexes import Indexes, applying, panel
 from dashboard.indexes.advice import SEVERITY_COLOURS
 from dashboard.services import current
+from queries.performance import index_names
 from queries.performance.findings import Finding
 from queries.performance.index_offers import Lookup
 from queries.performance.workload import Origin
-from queries.tables import OUR_SCHEMA, wall_name
 
 RULES = {
     "duplicate": "Duplicate index",
@@ -110,14 +110,9 @@ def _touching(shown: Indexes, one: Finding, lookup: Lookup | None) -> list[Origi
     """Our statements that read the table and, of an index to be made, search by its columns."""
     if shown.advised is None or one.table is None:
         return []
-    mapping = current().database.mapping
-    names = [f'"{one.table}"', one.table]
-    names += [f"{OUR_SCHEMA}.{wall_name(logical)}" for logical, its in mapping.tables.items() if its.name == one.table]
-    columns = [f'"{column}"' for column in lookup.columns] if lookup is not None else []
+    mapping, columns = current().database.mapping, lookup.columns if lookup is not None else ()
     return [
         origin
         for origin in shown.advised.workload.origins.values()
-        if origin.is_ours
-        and any(f"{name}." in origin.sql for name in names)
-        and all(column in origin.sql for column in columns)
+        if origin.is_ours and index_names.searches(origin.sql, mapping, one.table, columns)
     ]

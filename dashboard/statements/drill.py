@@ -6,6 +6,7 @@ import streamlit as st
 
 from dashboard import places, tabs, words
 from dashboard.account import sought
+from dashboard.services import current
 from dashboard.statements import choices, sentences
 from dashboard.statements.choices import Chosen, named
 from dashboard.tables import cells
@@ -28,6 +29,10 @@ def adds_up(chosen: Chosen, own: Result, difference: Result, suspects: Result, s
     off = sentences.taken_off(cells.records(taken_off.frame))
     if off:
         st.markdown(f":material/difference: {words.plain(off)}")
+    if current().database.mapping.derives_ledger:
+        st.markdown(words.plain(sentences.DERIVED))
+        _onward(chosen)
+        return
     if figures["unexplained"]:
         st.markdown(f":material/report: :red[**{words.plain(sentences.standing(about))}**]")
     else:

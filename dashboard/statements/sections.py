@@ -9,6 +9,7 @@ import streamlit as st
 
 from dashboard import headline, listing, places, words
 from dashboard.headline import Action, Headline
+from dashboard.services import current
 from dashboard.statements import choices, closing, sentences
 from dashboard.statements.choices import Chosen, named
 from dashboard.tables import cells
@@ -29,7 +30,9 @@ def figures(chosen: Chosen, totals: Result) -> None:
     line = [rows[one] for one in chosen.listed if one in rows]
     headline.show([*_moved(chosen, rows, line), _closing(shown, line), _unexplained(shown)])
     said = sentences.unexplained(shown, chosen.name)
-    if said:
+    if current().database.mapping.derives_ledger:
+        st.caption(words.plain(sentences.DERIVED))
+    elif said:
         st.markdown(f":material/report: :red[**{words.plain(said)}**] Click a red row below for what makes it.")
 
 

@@ -13,6 +13,10 @@ from queries.catalog.rollforward import CLOSED
 from queries.period import local_date
 
 Row = Mapping[str, Any]
+DERIVED = (
+    "The ledger is derived from generations: no purchases, grants or refunds are known. What balances gained or lost"
+    " besides what was burned stands as unexplained."
+)
 _ADDED = (("purchased", "purchased"), ("granted", "granted"), ("refunded", "refunded"))
 _TAKEN = (("burned", "burned"), ("expired", "expired"))
 

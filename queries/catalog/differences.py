@@ -153,7 +153,12 @@ def _suspects(tables: Tables, scope: Scope, asked: Months, month: date) -> sa.CT
         .group_by(ledger.c.generation_id)
         .cte("posted")
     )
-    return sa.union_all(_off(tables, made, posted), _of_no_generation(tables, scope, start, end)).cte("suspects")
+    both = sa.union_all(_off(tables, made, posted), _of_no_generation(tables, scope, start, end))
+    if tables.mapping.derives_ledger or not tables.mapping.lacks("credit_transaction", "generation_id"):
+        return both.cte("suspects")
+    # Where no movement names its generation, none of the two can be held against the other.
+    found = both.cte("found")
+    return sa.select(*found.c).where(sa.false()).cte("suspects")
 
 
 def _off(tables: Tables, made: sa.CTE, posted: sa.CTE) -> sa.Select[Any]:
@@ -163,7 +168,9 @@ def _off(tables: Tables, made: sa.CTE, posted: sa.CTE) -> sa.Select[Any]:
         sa.func.coalesce(posted.c[one], 0, type_=posted.c[one].type) for one in ("charged", "refunded", "charges")
     )
     is_failed = tables.has(made.c.status, "generation_status", "failed")
-    to_refund = sa.case((is_failed, charged), else_=sa.func.least(refunded, charged))
+    to_refund: Column = sa.func.least(refunded, charged)
+    if tables.mapping.meanings["transaction_type"]["refunded"]:  # a ledger without refunds lacks none
+        to_refund = sa.case((is_failed, charged), else_=to_refund)
     finding = sa.case(
         (sa.and_(charges == 0, made.c.credits_used != 0), "missing_charge"),
         (sa.and_(charges > 1, charged != made.c.credits_used), "charged_twice"),

@@ -62,7 +62,7 @@ def latest(
     return (
         sa.select(
             *_columns(tables, page),
-            sa.func.left(page.c.prompt, PROMPT_LENGTH, type_=sa.Text()).label("prompt"),
+            sa.func.left(text(page.c.prompt), PROMPT_LENGTH, type_=sa.Text()).label("prompt"),
             sa.func.coalesce(images.c.images, 0).label("images"),
             text(images.c.image_id).label("image_id"),
             images.c.image_url.label("image_url"),
@@ -202,11 +202,11 @@ def _columns(tables: Tables, page: sa.CTE) -> list[sa.ColumnElement[Any]]:
         text(page.c.user_id).label("user_id"),
         tables.user.c.name.label("user"),
         text(page.c.type).label("type"),
-        page.c.model.label("model"),
+        text(page.c.model).label("model"),
         text(page.c.status).label("status"),
         page.c.credits_used.label("credits"),
         page.c.duration_ms.label("duration_ms"),
-        page.c.error.label("error"),
+        text(page.c.error).label("error"),
     ]
 
 

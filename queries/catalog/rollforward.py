@@ -161,7 +161,8 @@ def _posted(tables: Tables, scope: Scope, months: Months) -> sa.CTE:
     Aggregates know of a movement with an old date only after their next comparison with the rows. Where their sum is
     not the balance, which moves with each movement, the rows of the tenant are read instead."""
     moved = _moved(tables, scope, months, _pieces(tables, months.windows), name="moved")
-    if tables.aggregates is None:
+    # A ledger that is derived from generations is never the balance.
+    if tables.aggregates is None or tables.mapping.derives_ledger:
         return moved.cte("posted")
     summed, balance = moved.cte("summed"), tables.credit_balance
     key, whole = text(balance.c.tenant_id), _whole(summed).cte("summed_whole")

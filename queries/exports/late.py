@@ -134,7 +134,7 @@ def _at(
 
 def _type_of(tables: Tables, kind: str) -> str:
     """The ledger's own type of a kind; the first, where several map to it."""
-    type_, values = tables.credit_transaction.c.type.type, tables.mapping.values["transaction_type"][kind]
+    type_, values = tables.credit_transaction.c.type.type, tables.mapping.meanings["transaction_type"][kind]
     return next((one for one in values if not isinstance(type_, sa.Enum) or one in type_.enums), CORRECTION)
 
 

@@ -1,8 +1,9 @@
 """The second wall between tenants: views that the reader role reads instead of the application's tables.
 
-Each is a security-barrier view in our schema over the mapped columns of one table, bound to the tenants that the
-transaction names in a setting of its own. A transaction that names none sees nothing. The application's tables stay as
-they are. The comment on a view says for which mapping it was made. Our own tenant-keyed tables stand behind the same.
+Each is a security-barrier view in our schema over the mapped columns of one table, or over the SELECT of a derived one,
+bound to the tenants that the transaction names in a setting of its own. A transaction that names none sees nothing. The
+application's tables stay as they are. The comment on a view says for which mapping it was made. Our own tenant-keyed
+tables stand behind the same.
 """
 
 from __future__ import annotations
@@ -10,10 +11,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import psycopg
 import sqlalchemy as sa
 from sqlalchemy.sql.compiler import IdentifierPreparer
 
-from queries.database import ALL_TENANTS, TENANTS_SETTING, our_wall_comment, wall_comment
+from queries.database import (
+    ALL_TENANTS,
+    TENANTS_SETTING,
+    full_wall_comment,
+    our_wall_comment,
+    shows_all_schemas,
+    walls_stand,
+)
+from queries.derived import DerivedTable, as_source, quoted
+from queries.errors import translated
 from queries.mapping import Mapping
 from queries.tables import (
     BALANCE_SNAPSHOT_COLUMNS,
@@ -42,11 +53,11 @@ _OUR_READABLE_TABLES = (
 
 @dataclass(frozen=True, slots=True)
 class Wall:
-    """One view: its name, the table behind it, the columns it shows, and, as SQL of ours, which rows."""
+    """One view: its name, what is behind it as it stands in FROM, the columns it shows, and, as SQL of ours, which
+    rows."""
 
     view: str
-    schema: str
-    table: str
+    source: str
     columns: Sequence[str]
     tenant_column: str
     tenant_type: str
@@ -54,12 +65,16 @@ class Wall:
     only: str = ""
 
 
+def in_our_schema(table: str) -> str:
+    """A table of our own as it stands in FROM."""
+    return f"{quoted(OUR_SCHEMA)}.{quoted(table)}"
+
+
 def _our_wall(table: str, columns: Iterable[str], *, only: str = "") -> Wall:
     shown = tuple(columns)
     return Wall(
         view=our_wall_name(table),
-        schema=OUR_SCHEMA,
-        table=table,
+        source=in_our_schema(table),
         columns=shown,
         tenant_column="tenant_id",
         tenant_type="text",
@@ -82,6 +97,23 @@ def raise_walls(connection: sa.Connection, mapping: Mapping, reader_role: str) -
     _give(connection, (*views, *_OUR_READABLE_TABLES), reader_role)
 
 
+def show_new_schemas(engine: sa.Engine, mapping: Mapping, reader_role: str) -> bool:
+    """Renew walls that were made for this mapping where tenants' schemas came or went since; whether there were any.
+    Only errors of queries.errors are raised."""
+    if all(one.schemas is None for one in mapping.tables.values()):
+        return False
+    try:
+        with engine.begin() as connection:
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext(OUR_SCHEMA))))
+            if not walls_stand(connection, mapping) or shows_all_schemas(connection, mapping):
+                return False
+            views = _renewed(connection, _application_walls(connection, mapping))
+            _give(connection, views, reader_role)
+            return True
+    except sa.exc.SQLAlchemyError as error:
+        raise translated(error) from error
+
+
 def raise_our_walls(connection: sa.Connection, walls: Sequence[Wall], reader_role: str) -> None:
     """The same for walls before tables of our own that are not always there."""
     _give(connection, _renewed(connection, walls), reader_role)
@@ -102,19 +134,25 @@ def take_down(connection: sa.Connection, mapping: Mapping) -> None:
 
 
 def _application_walls(connection: sa.Connection, mapping: Mapping) -> list[Wall]:
-    tables = reflected_tables(connection, mapping, walled=False).all()
+    tables, comment = reflected_tables(connection, mapping, walled=False).all(), full_wall_comment(connection, mapping)
     return [
         Wall(
             view=wall_name(logical),
-            schema=one.schema,
-            table=one.name,
-            columns=tuple(dict.fromkeys(one.columns.values())),
-            tenant_column=one.columns["tenant_id"],
+            source=_source(tables[logical]),
+            columns=tuple(dict.fromkeys(column.name for column in tables[logical].c)),
+            tenant_column=tables[logical].c.tenant_id.name,
             tenant_type=tables[logical].c.tenant_id.type.compile(connection.dialect),
-            comment=wall_comment(mapping),
+            comment=comment,
         )
-        for logical, one in mapping.tables.items()
+        for logical in mapping.tables
     ]
+
+
+def _source(table: sa.Table) -> str:
+    if isinstance(table, DerivedTable):
+        return f"{as_source(table.sql)} AS source"
+    assert table.schema is not None, "the mapping names a schema"
+    return f"{quoted(table.schema)}.{quoted(table.name)}"
 
 
 def _renew(connection: sa.Connection, quote: IdentifierPreparer, wall: Wall) -> None:
@@ -125,14 +163,22 @@ def _renew(connection: sa.Connection, quote: IdentifierPreparer, wall: Wall) -> 
     tenant, only = quote.quote(wall.tenant_column), f"{wall.only} AND " if wall.only else ""
     # The hashed subplan looks each tenant up once per row in constant time; an array would be walked.
     statement = (
-        f"CREATE VIEW {view} WITH (security_barrier = true) AS"  # noqa: S608 - identifiers from the catalog, quoted
+        f"CREATE OR REPLACE VIEW {view} WITH (security_barrier = true) AS"  # noqa: S608 - identifiers from the catalog, quoted
         f" SELECT {', '.join(quote.quote(name) for name in wall.columns)}"
-        f" FROM {quote.quote(wall.schema)}.{quote.quote(wall.table)}"
+        f" FROM {wall.source.replace('%', '%%')}"  # the driver's sign for a parameter
         f" WHERE {only}((SELECT {_SETTING}) = '{ALL_TENANTS}'"
         f" OR {tenant} IN (SELECT unnest(NULLIF({_SETTING}, '{ALL_TENANTS}')::text[])::{wall.tenant_type}))"
     )
-    for command in (f"DROP VIEW IF EXISTS {view}", statement, f"COMMENT ON VIEW {view} IS '{wall.comment}'"):
-        connection.exec_driver_sql(command)
+    try:
+        # What shows the same columns, such as those of one more schema, is replaced, and whoever may read it still may.
+        with connection.begin_nested():
+            connection.exec_driver_sql(statement)
+    except sa.exc.ProgrammingError as error:
+        if not isinstance(error.orig, psycopg.errors.InvalidTableDefinition):
+            raise
+        connection.exec_driver_sql(f"DROP VIEW {view}")
+        connection.exec_driver_sql(statement)
+    connection.exec_driver_sql(f"COMMENT ON VIEW {view} IS '{wall.comment}'")
 
 
 def _give(connection: sa.Connection, names: Sequence[str], reader_role: str) -> None:

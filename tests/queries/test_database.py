@@ -1,7 +1,7 @@
 """Addresses, identities and walls before keys that are not text."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, LiteralString
 from urllib.parse import urlsplit
 
 import psycopg
@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from psycopg import sql
 
 from queries import migrations
+from queries.column_types import TIMES
 from queries.database import Database, driver_url, tenants_setting
 from queries.errors import DatabaseError, DatabaseUnavailableError, translated
 from queries.mapping import prisma_mapping
@@ -78,10 +79,11 @@ def test_an_id_of_no_integer_is_nobodys_behind_walls_of_integers(
     empty_database_url: str, url_of: Callable[[str, str], str]
 ) -> None:
     name = urlsplit(empty_database_url).path.lstrip("/")
+    types: dict[str, LiteralString] = {"tenant_id": "integer", "date": "date", **dict.fromkeys(TIMES, "timestamp")}
     with psycopg.connect(empty_database_url) as connection:
         for one in prisma_mapping().tables.values():
             columns = sql.SQL(", ").join(
-                sql.SQL("{} {}").format(sql.Identifier(physical), sql.SQL("integer" if key == "tenant_id" else "text"))
+                sql.SQL("{} {}").format(sql.Identifier(physical), sql.SQL(types.get(key, "text")))
                 for key, physical in one.columns.items()
             )
             connection.execute(sql.SQL("CREATE TABLE public.{} ({})").format(sql.Identifier(one.name), columns))

@@ -9,6 +9,7 @@ from sqlalchemy.sql import visitors
 
 from queries.errors import UnscopedStatementError
 from queries.guard import _elements, _final_froms, refuse_unscoped
+from queries.mapping import Mapping, TableMapping, prisma_mapping
 from queries.scope import Scope
 from queries.tables import default_history, default_tables, facts
 
@@ -138,3 +139,20 @@ def test_every_element_is_walked() -> None:
     for build in (*HELD.values(), *LEAKS.values()):
         statement = build()
         assert {id(one) for one in _elements(statement)} >= {id(one) for one in visitors.iterate(statement)}
+
+
+def test_a_derived_table_is_held_like_any_other() -> None:
+    base = prisma_mapping()
+    select = "SELECT j.id, p.team AS tenant_id, j.at AS created_at FROM job AS j JOIN project AS p ON p.id = j.project"
+    one = TableMapping.of_select("generation", select, ("id", "tenant_id", "created_at"))
+    derived = default_tables(Mapping({**base.tables, "generation": one}, base.values)).generation
+    alias = derived.alias()
+    for rows in (derived, alias):
+        held = sa.select(rows.c.id).where(SCOPE.predicate(rows.c.tenant_id))
+        refuse_unscoped(held, SCOPE)
+        assert f"{select}\n" in str(held)
+        for leak in (sa.select(rows.c.id), sa.select(sa.exists(sa.select(1).select_from(rows)))):
+            with pytest.raises(UnscopedStatementError, match="app_generation"):
+                refuse_unscoped(leak, SCOPE)
+    with pytest.raises(UnscopedStatementError):
+        refuse_unscoped(sa.select(derived.c.id, alias.c.id).where(SCOPE.predicate(derived.c.tenant_id)), SCOPE)

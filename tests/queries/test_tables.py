@@ -12,6 +12,7 @@ from queries.database import driver_url
 from queries.errors import MappingError
 from queries.mapping import Mapping, prisma_mapping
 from queries.period import Period
+from queries.relations import check_times, default_relations, unlike
 from queries.tables import (
     AwareTime,
     NaiveUtc,
@@ -65,6 +66,45 @@ def test_what_is_missing_is_named_with_the_setting_that_maps_it(engine: sa.Engin
         mapping = Mapping({**base.tables, "generation": changed}, base.values)
         with engine.connect() as connection, pytest.raises(MappingError, match=message):
             reflected_tables(connection, mapping, walled=False)
+
+
+def test_a_time_of_no_type_for_times_is_refused_with_the_fix() -> None:
+    mapping = prisma_mapping()
+    for logical, key, wrong in (("generation", "created_at", sa.BigInteger()), ("usage_limit", "date", NaiveUtc())):
+        found = default_relations(mapping)
+        found[logical].types[key] = wrong
+        with pytest.raises(MappingError, match=rf"{logical}.{key} is of the type .* needed; write a SELECT"):
+            check_times(mapping, found)
+    check_times(mapping, default_relations(mapping))
+
+
+def test_ids_that_cannot_be_compared_are_named() -> None:
+    types = {logical: one.types for logical, one in default_relations(prisma_mapping()).items()}
+    assert unlike(types) == []
+    types["user"]["id"] = sa.Uuid()
+    types["image"]["tenant_id"] = sa.BigInteger()
+    of_tenants, of_users = unlike(types)
+    assert "organization.tenant_id is a text and image.tenant_id is a number" in of_tenants
+    assert "user.id is a uuid and generation.user_id is a text" in of_users
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "wanted"),
+    [
+        (sa.Integer(), ("2", "-3", "x", "1e5", ""), [2, -3]),
+        (sa.Numeric(), ("2", "x"), [2]),
+        (sa.Boolean(), ("true", "yes", "false"), [True, False]),
+        (sa.Text(), ("2", "x"), ["2", "x"]),
+        (sa.Enum("A", "B", name="e"), ("A", "C"), ["A"]),
+    ],
+)
+def test_values_are_those_that_the_column_can_hold(
+    column: sa.types.TypeEngine[Any], values: tuple[str, ...], wanted: list[Any]
+) -> None:
+    known = {**prisma_mapping().values["generation_status"], "failed": values}
+    mapping = Mapping(prisma_mapping().tables, {**prisma_mapping().values, "generation_status": known})
+    predicate: Any = default_tables(mapping).has(sa.column("status", column), "generation_status", "failed")
+    assert predicate.right.value == wanted
 
 
 @pytest.mark.parametrize(

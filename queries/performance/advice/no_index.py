@@ -181,6 +181,9 @@ def _served(case: Case) -> str:
 
 def _nothing_to_go_by(scan: Scan) -> str:
     served = f' "{scan.node["Index Name"]}" serves its conditions already' if "Index Name" in scan.node else ""
+    computed = next((one.expression for one in scan.terms if one.expression), "")
+    if computed and not served:
+        return f" what it compares is computed ({computed}), so that no index of a column applies"
     return served or " it names no condition or order that an index could serve"
 
 

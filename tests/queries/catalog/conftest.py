@@ -15,7 +15,7 @@ from queries import migrations
 from queries.database import driver_url
 from queries.embedded import databases
 from queries.tables import Tables, reflected_tables
-from tests.conftest import APP, OWNER, Server
+from tests.conftest import APP, OWNER, SUPERUSER, Server
 from tests.queries.catalog.world import SHAPES, Shape, World, create_tables, insert, mapping_of
 
 # A world's rows in a transaction that is rolled back, on a connection whose own zone is a hostile one.
@@ -106,3 +106,13 @@ def open_world(engine: sa.Engine, shaped_tables: dict[Shape, Tables]) -> OpenWor
             connection.rollback()
 
     return opened
+
+
+@pytest.fixture(scope="session")
+def superuser_engine(server: Server, shaped_url: str, engine: sa.Engine) -> Iterator[sa.Engine]:
+    """A superuser's connections to the database of the shapes: it lays rows out anew, and makes walls and roles."""
+    name = sa.make_url(shaped_url).database
+    assert name is not None
+    made = sa.create_engine(driver_url(server.url(name, SUPERUSER)), connect_args={"prepare_threshold": None})
+    yield made
+    made.dispose()

@@ -14,7 +14,13 @@ from queries.exports.reports import Order
 from queries.scope import Scope
 from queries.settings import Settings
 from tests.conftest import READER, Server
-from tests.queries.catalog.conftest import engine, open_world, shaped_tables, shaped_url  # noqa: F401 - fixtures
+from tests.queries.catalog.conftest import (  # noqa: F401 - fixtures
+    engine,
+    open_world,
+    shaped_tables,
+    shaped_url,
+    superuser_engine,
+)
 
 OpenDatabase = Callable[[str], Database]
 NOW = datetime(2026, 6, 15, 10, 30, tzinfo=UTC)
