@@ -8,7 +8,7 @@ import sys
 from benchmarks.report import console
 from queries.settings import ROOT
 
-NAMES = ("cache_hit", "cold", "stampede", "forecast", "monitoring", "advice", "exports", "page_load")
+NAMES = ("cache_hit", "cold", "stampede", "forecast", "monitoring", "advice", "exports", "walls", "page_load")
 
 
 def main() -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import streamlit as st
 
-from dashboard import filters, panels, places, words
+from dashboard import auditing, filters, panels, places, words
 from dashboard import viewer as viewers
 from dashboard.downloads import Downloads
 from dashboard.filters import Filters
@@ -59,6 +59,7 @@ class Board:
     _refreshed: set[str] = field(default_factory=set)
     _is_unavailable: bool = False
     _kept_in_place_of: DatabaseUnavailableError | None = None
+    _waking_said_s: int = 0
 
     @property
     def zone(self) -> str:
@@ -90,13 +91,23 @@ class Board:
         self.title_place.title(words.plain(words.shortened(title, 60)), anchor=False)
 
     def ask(self, queries: Mapping[str, Query], *, scope: Scope | None = None) -> None:
-        """Start these queries side by side."""
+        """Start these queries side by side. The audit hears of each tenant that is looked at by itself."""
         self._asked |= queries
+        self._tell_opened(queries.values())
         again = {name: one for name, one in queries.items() if one.key in self._refreshed}
         for part, refresh in ((again, False), ({name: queries[name] for name in queries if name not in again}, None)):
             if part:
                 context = self._context(scope, refresh=refresh)
                 self._answers |= dict.fromkeys(part, current().runner.run_all(part, context))
+
+    def _tell_opened(self, queries: Iterable[Query]) -> None:
+        who, opened = self.viewer, self.visit.tenants_opened
+        alone = {next(iter(one.scope.ids)) for one in queries if one.scope.ids is not None and len(one.scope.ids) == 1}
+        for tenant_id in sorted(alone):
+            if (who.name, who.role, tenant_id) not in opened:
+                opened.add((who.name, who.role, tenant_id))
+                subject = {"tenant": tenant_id, "page": self.page}
+                auditing.record(current().audit, who.name, who.role, auditing.TENANT_OPENED, subject)
 
     def ask_after(self, needed: str, name: str, query: Callable[[], Query]) -> None:
         """Ask what only an answer can tell to ask, as soon as that one is there; panels without it do not wait."""
@@ -176,6 +187,8 @@ class Board:
             self._fill_slot(slot, f"{self.page}-{number}")
         for draw in self._afterwards:
             draw()
+        if self._waking_said_s:
+            self.notice.empty()
         self.visit.pages_drawn.add(self.page)
         if self._seen:
             results = list(self._seen.values())
@@ -202,7 +215,21 @@ class Board:
                 return ready
             if self.reader.gone():
                 return waiting[0]  # which ends the run
+            self._tell_waking()
             time.sleep(_LOOK_S)
+
+    def _tell_waking(self) -> None:
+        """Say what the page waits for while the database is being woken, and for how long; take it back afterwards."""
+        since_s = current().database.waking.since_s or 0.0
+        told_s = int(since_s) if since_s >= panels.WAKING_AFTER_S else 0
+        if told_s == self._waking_said_s:
+            return
+        self._waking_said_s = told_s
+        if not told_s:
+            self.notice.empty()
+            return
+        with self.notice:
+            panels.waking(told_s)
 
     def _is_there(self, name: str) -> bool:
         return name not in self._follow_ups and self._answers[name].is_there(name)
@@ -250,6 +277,7 @@ class Board:
             run_id=self.visit.run_id,
             reader=self.reader,
             refresh=self._refresh if refresh is None else refresh,
+            meanwhile=self._tell_waking,
         )
 
 

@@ -13,6 +13,7 @@ from dashboard.commands.close_month import close_month
 from dashboard.commands.demo import demo_app
 from dashboard.commands.digest import digest
 from dashboard.commands.export import export
+from dashboard.commands.grant_sql import grant_sql
 from dashboard.commands.load_events import load_events
 from dashboard.commands.migrate import migrate
 from dashboard.commands.refresh import refresh
@@ -29,6 +30,7 @@ app = typer.Typer(
 )
 app.command()(run)
 app.command()(migrate)
+app.command("grant-sql")(grant_sql)
 app.command()(refresh)
 app.command()(digest)
 app.command()(alerts)

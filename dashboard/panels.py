@@ -16,7 +16,9 @@ from dashboard.plans.lines import plan_lines
 from dashboard.services import current
 from queries.aggregates import reads_aggregates
 from queries.errors import (
+    DatabaseRefusedError,
     DatabaseUnavailableError,
+    DatabaseWakingError,
     NotFoundError,
     PeriodError,
     StatementTimeoutError,
@@ -27,9 +29,17 @@ from queries.performance.plan_tree import plan_tree
 from queries.performance.plans import Plan
 from queries.query import Query, Result, Timings
 
+# What else than being away keeps a database from answering.
+_AWAY: dict[type[DatabaseUnavailableError], str] = {
+    DatabaseWakingError: "Waking the database.",
+    DatabaseRefusedError: "The database lets nobody in.",
+}
+
 Explain = Callable[[Query], Plan]
 
 RETRY_EVERY_S = 2.0
+# A connection is there well within this; one that is not is of a database that sleeps.
+WAKING_AFTER_S = 1.0
 # How often the page looks whether a newer answer is there, how many looks are enough, and how many times in a row the
 # page may then be drawn anew.
 RENEW_EVERY_S, RENEW_LOOKS, RENEW_TIMES = 1.0, 60, 3
@@ -148,10 +158,19 @@ def heal(run_id: str) -> None:
     ask()
 
 
+def waking(since_s: int) -> None:
+    """The page waits for the database, and for how long already."""
+    st.info(
+        f"**Waking the database.** It sleeps while nobody asks, and was called {words.counted(since_s, 'second')} ago."
+        " This page fills by itself.",
+        icon=":material/bedtime:",
+    )
+
+
 def kept(error: UsageDashboardError) -> None:
     """Refresh was asked for and the database is away: the figures are those that were kept."""
     st.warning(
-        f"**No connection.** {words.plain(words.sentence(error.message))} The figures are the last ones kept; each"
+        f"**{_headline(error)}** {words.plain(words.sentence(error.message))} The figures are the last ones kept; each"
         f" panel says from when.\n\nReference `{error.reference}`",
         icon=":material/cloud_off:",
     )
@@ -204,12 +223,17 @@ def _database_answers() -> bool:
 def _explanations(error: UsageDashboardError) -> tuple[str, str]:
     """A headline, and what still works."""
     if isinstance(error, DatabaseUnavailableError):
-        return "No connection.", "Panels with a recent answer in the cache still show it."
+        return _headline(error), "Panels with a recent answer in the cache still show it."
     if isinstance(error, PeriodError):
         return "This period cannot be shown.", "The other filters keep their values."
     if isinstance(error, NotFoundError):
         return "Not found.", "Your other tenants are not affected."
     return "This panel has no answer.", "The other panels are not affected."
+
+
+def _headline(error: UsageDashboardError) -> str:
+    """Of a database that does not answer."""
+    return next((one for kind, one in _AWAY.items() if isinstance(error, kind)), "No connection.")
 
 
 def _explain(result: Result, zone: str) -> None:

@@ -43,6 +43,7 @@ PLACES: tuple[Place, ...] = (
     Place("plan", "Plan", ":material/account_tree:", "Engineering"),
     Place("statements", "Statements", ":material/receipt_long:", "Finance"),
     Place("exports", "Exports", ":material/download:", "Finance"),
+    Place("audit", "Audit", ":material/history:", "Administration"),
 )
 
 

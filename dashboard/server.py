@@ -95,8 +95,11 @@ def _warm() -> None:
             importlib.import_module(name)
         except ImportError as error:
             log.warning("%s cannot be imported: %s", name, error)
+    database = services.current().database
     try:
-        services.current().database.tables()
+        # Whoever opens a page meanwhile is told that it is being woken; the server does not wait for it to start.
+        with database.waking.impatient():
+            database.tables()
     except UsageDashboardError as error:
         log.warning("the database is not ready yet: %s", error.message)
 

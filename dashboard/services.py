@@ -15,8 +15,10 @@ import psycopg
 from pydantic import SecretStr
 
 import queries
+from dashboard.auditing import AuditedRegister
 from dashboard.export_links import Links
 from dashboard.exporting import Exporter, Job, Run
+from queries.audit import Audit
 from queries.balance_history import SnapshotTaker
 from queries.cache import ResultCache
 from queries.closing import Closer
@@ -53,6 +55,7 @@ class Services:
     export_register: Register
     exporter: Exporter
     query_log: QueryLog | None = None
+    audit: Audit | None = None
     notebook: Notebook | None = None
     index_changes: IndexChanges | None = None
     refresher: Refresher | None = None
@@ -66,7 +69,8 @@ class Services:
     def notices(self) -> list[str]:
         """What the page must say about how this process was started."""
         open_door = "Sign-in is off: everybody who reaches this address is an administrator."
-        return [*([] if self.is_demo else [open_door]), *self.database.notices, *self.mapping_notes]
+        opened = [] if self.is_demo else [open_door]
+        return [*opened, *self.database.notices, *_unkept(self.audit), *self.mapping_notes]
 
     @property
     def mapping_notes(self) -> list[str]:
@@ -80,8 +84,9 @@ class Services:
             for close in reversed(self.closers):
                 last_first.callback(close)
             last_first.callback(self.database.close)
-            if self.query_log is not None:
-                last_first.callback(self.query_log.stop)
+            for log_ in (self.query_log, self.audit):
+                if log_ is not None:
+                    last_first.callback(log_.stop)
             last_first.callback(self.cache.close)
             for thread in (self.refresher, self.snapshots):
                 if thread is not None:
@@ -119,9 +124,10 @@ def build(
         max_bytes=settings.cache_bytes,
         prefix=f"usage-dashboard:{code_version()}:{database.mapping.digest}:{database.identity}:",
         redis_url=redis_url,
-        lock_s=settings.pool_wait_s + settings.statement_timeout_s + _LOCK_MARGIN_S,
+        lock_s=settings.wake_wait_s + settings.pool_wait_s + settings.statement_timeout_s + _LOCK_MARGIN_S,
     )
     query_log = _query_log(database, monitor, settings)
+    audit = _audit(database)
     export_register = ExportRegister(database.owner) if database.owner is not None else MemoryRegister()
     runner = Runner(database, cache, monitor)
     as_table_owner = _as_table_owner(application_url) if application_url is not None else None
@@ -136,12 +142,13 @@ def build(
         export_register=export_register,
         exporter=Exporter(
             lambda job, export_id: _run_of(services, job, export_id),
-            export_register,
+            AuditedRegister(export_register, audit),
             lambda: _links(settings),
             at_once=settings.exports_at_once,
         ),
         index_changes=IndexChanges(runner, as_table_owner) if as_table_owner and database.owner is not None else None,
         query_log=query_log,
+        audit=audit,
         notebook=Notebook(database.owner) if database.owner is not None else None,
         refresher=_refresher(database, settings),
         snapshots=_snapshots(database, settings),
@@ -190,6 +197,23 @@ def _query_log(database: Database, monitor: Monitor, settings: Settings) -> Quer
     query_log.start()
     monitor.add_sink(query_log.add)
     return query_log
+
+
+def _audit(database: Database) -> Audit | None:
+    if database.owner is None:
+        return None
+    audit = Audit(database.owner)
+    audit.start()
+    return audit
+
+
+def _unkept(audit: Audit | None) -> list[str]:
+    if audit is None or not audit.dropped:
+        return []
+    return [
+        f"The audit lacks what was done {audit.dropped:,} times since this server started: it could not be written."
+        " The server's log has each of them."
+    ]
 
 
 def _as_table_owner(url: SecretStr) -> Callable[[], psycopg.Connection[Any]]:
@@ -263,5 +287,9 @@ def _gauges(services: Services) -> Mapping[str, tuple[str, float]]:
         "usage_dashboard_query_log_dropped_records": (
             "Query log records dropped because the queue was full.",
             query_log.dropped if query_log is not None else 0,
+        ),
+        "usage_dashboard_audit_dropped_records": (
+            "Audit records that could not be kept; each stands in the log.",
+            services.audit.dropped if services.audit is not None else 0,
         ),
     }

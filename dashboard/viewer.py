@@ -47,6 +47,7 @@ OPENS: dict[str, frozenset[Role]] = {
     "plan": frozenset({"engineer", "admin"}),
     "statements": frozenset({"finance", "admin"}),
     "exports": EVERYBODY,
+    "audit": frozenset({"admin"}),
 }
 """Which roles may open a page. A page that is not listed opens for nobody."""
 _FINANCE: frozenset[Role] = frozenset({"finance", "admin"})
@@ -57,6 +58,7 @@ TAKES: dict[str, frozenset[Role]] = {
     "generations": _FINANCE,
     "tenants": frozenset({"account_manager", "finance", "admin"}),
     "query-log": frozenset({"engineer", "admin"}),
+    "audit": frozenset({"admin"}),
 }
 """Which roles may take a report along as a file. One that is not listed goes to nobody."""
 READS_PLANS: frozenset[Role] = frozenset({"engineer", "admin"})
@@ -90,10 +92,12 @@ class Viewer:
 
 @dataclass(slots=True)
 class Visit:
-    """What a session keeps between runs: which page run is the newest one."""
+    """What a session keeps between runs: which page run is the newest one, and whose looks at which tenants the audit
+    has heard of."""
 
     run_id: str = ""
     pages_drawn: set[str] = field(default_factory=set)
+    tenants_opened: set[tuple[str, str, str]] = field(default_factory=set)
 
 
 class SessionReader:

@@ -21,12 +21,20 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL, make_url
 
 from queries.aggregates import aggregates_of
-from queries.errors import DatabaseUnavailableError, MappingError, UsageDashboardError, translated
+from queries.errors import (
+    DatabaseUnavailableError,
+    DatabaseWakingError,
+    MappingError,
+    UsageDashboardError,
+    translated,
+)
 from queries.mapping import Mapping, load_mapping
 from queries.relations import schemas_digest, unlike
 from queries.scope import Scope, is_storable, native_id
+from queries.server_checks import address_notices, role_notices
 from queries.settings import Settings
 from queries.tables import OUR_SCHEMA, Aggregates, Tables, history_of, reflected_tables, wall_name
+from queries.waking import Waking
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +47,8 @@ LONGEST_UNREFRESHED = timedelta(hours=6)
 _CONNECT_TIMEOUT_S = 5
 # How long the answer to "which tables are there, and do the walls stand" is good.
 _WALL_CHECK_S = 60.0
+# Rights change seldom, and asking costs a look at every table there is.
+_ROLE_CHECK_S = 3600.0
 # What Prisma and its engines write into an address, and libpq refuses; and what is ours to say.
 _NOT_LIBPQS = (
     *("pgbouncer", "connection_limit", "pool_timeout", "socket_timeout", "statement_cache_size", "schema"),
@@ -72,9 +82,15 @@ class Database:
         self.settings = settings
         self.mapping = mapping or load_mapping(settings.mapping_file)
         self._url = driver_url(settings.database_url.get_secret_value())
-        self.reader = _reading_engine(self._url, settings)
+        self.waking, self._owner_waking = Waking(settings.wake_wait_s), Waking(settings.wake_wait_s)
+        self.reader = _reading_engine(self._url, settings, self.waking)
         direct = settings.direct_url
-        self.owner = _writing_engine(driver_url(direct.get_secret_value())) if direct is not None else None
+        self.owner = (
+            _writing_engine(driver_url(direct.get_secret_value()), self._owner_waking) if direct is not None else None
+        )
+        self._address_notices = address_notices(settings)
+        self._role_notices: tuple[str, ...] = ()
+        self._role_checked_at = float("-inf")
         self._tables: Tables | None = None
         self._tenant_types: Sequence[sa.types.TypeEngine[Any]] = ()
         self._checked_at = float("-inf")
@@ -116,7 +132,7 @@ class Database:
     def _read_tables(self) -> Tables:
         tables = self._tables
         try:
-            with self._errors(), self.reader.connect() as connection:
+            with self._errors(), self._connected() as connection:
                 walled = walls_stand(connection, self.mapping)
                 schemas = "" if walled else schemas_digest(connection, self.mapping)
                 if tables is None or walled != tables.walled or schemas != self._schemas:
@@ -126,6 +142,7 @@ class Database:
                 # Only what the reader role was given together with the walls is read.
                 aggregates = _young(aggregates_of(connection, tables)) if walled else None
                 tables = replace(tables, aggregates=aggregates, history=history_of(connection))
+                self._look_at_role(connection, walled=walled)
         except UsageDashboardError as error:
             self._failure, self._failed_at = error.again(), time.monotonic()
             raise
@@ -134,6 +151,16 @@ class Database:
         self._tenant_types = list({type(one): one for one in types}.values())
         self._tables, self._checked_at = tables, time.monotonic()
         return tables
+
+    def _look_at_role(self, connection: sa.Connection, *, walled: bool) -> None:
+        """What the reader's role may do beyond reading: said on the pages, and logged once."""
+        if time.monotonic() - self._role_checked_at < _ROLE_CHECK_S:
+            return
+        found = role_notices(connection, walled=walled)
+        for notice in found:
+            if notice not in self._role_notices:
+                log.warning("%s", notice)
+        self._role_notices, self._role_checked_at = found, time.monotonic()
 
     def forget_tables(self) -> None:
         """Read the catalog again at the next question: a table or a wall may have come or gone."""
@@ -151,7 +178,7 @@ class Database:
     @contextmanager
     def reading(self, scope: Scope, timeout_s: float) -> Iterator[sa.Connection]:
         """A read-only transaction in UTC, with a statement timeout, bound to the scope's tenants."""
-        with self.reader.connect() as connection:
+        with self._connected() as connection:
             tenants = self.tenants_setting(scope)
             connection.execute(_BEGIN_READING, {"timeout_ms": str(int(timeout_s * 1000)), "tenants": tenants})
             yield connection
@@ -160,8 +187,9 @@ class Database:
         """A new connection of the reader role beside the pool, for what runs long: no page waits behind it. A statement
         has its parameters put into it by the driver, since a COPY takes none. The caller closes it."""
         _, options = self.reader.dialect.create_connect_args(self._url)
+        given: dict[str, Any] = {**options, **_connect_arguments(), "cursor_factory": psycopg.ClientCursor}
         with self._errors():
-            connection = psycopg.connect(**{**options, **_connect_arguments()}, cursor_factory=psycopg.ClientCursor)
+            connection = self.waking.connected(lambda: psycopg.connect(**given))
         connection.read_only = True
         return connection
 
@@ -170,8 +198,8 @@ class Database:
         return tenants_setting(scope, self._tenant_types)
 
     def ping(self) -> None:
-        """DatabaseUnavailableError unless the database answers now."""
-        with self._errors(), self.reader.connect() as connection:
+        """DatabaseUnavailableError unless the database answers now; one that sleeps is woken, and not waited for."""
+        with self.waking.impatient(), self._errors(), self.reader.connect() as connection:
             connection.execute(sa.select(1))
 
     def pool_use(self) -> PoolUse:
@@ -182,10 +210,11 @@ class Database:
 
     @property
     def notices(self) -> list[str]:
-        """What the way this database was given takes away, in words for the page."""
-        return [*self._door_notices(), *self._unlike]
+        """What the way this database was given takes away or leaves open, in words for the page."""
+        return [*self._missing, *self._unlike, *self._address_notices, *self._role_notices]
 
-    def _door_notices(self) -> list[str]:
+    @property
+    def _missing(self) -> list[str]:
         kept = [] if self.owner is not None else ["No DIRECT_URL: the query log is kept in memory only."]
         tables = self._tables
         if tables is not None and tables.walled:
@@ -203,9 +232,22 @@ class Database:
         ]
 
     def close(self) -> None:
+        self.waking.close()
+        self._owner_waking.close()
         self.reader.dispose()
         if self.owner is not None:
             self.owner.dispose()
+
+    def _connected(self) -> sa.Connection:
+        """One of the pool. Who finds it taken by those who wake the database is told just that."""
+        try:
+            return self.reader.connect()
+        except sa.exc.TimeoutError as error:
+            if self.waking.since_s is None:
+                raise
+            raise DatabaseWakingError(
+                "the database is being woken, and has not answered in time; the page tries again by itself"
+            ) from error
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -298,7 +340,7 @@ def _comment_on(relation: sa.ColumnElement[Any]) -> sa.ColumnElement[str]:
     return sa.func.obj_description(relation, "pg_class", type_=sa.Text())
 
 
-def _reading_engine(url: URL, settings: Settings) -> sa.Engine:
+def _reading_engine(url: URL, settings: Settings, waking: Waking) -> sa.Engine:
     engine = sa.create_engine(
         url,
         pool_size=settings.pool_size,
@@ -309,6 +351,7 @@ def _reading_engine(url: URL, settings: Settings) -> sa.Engine:
         hide_parameters=True,
         connect_args=_connect_arguments(),
     )
+    _connect_by(waking, engine)
 
     @sa.event.listens_for(engine, "connect")
     def _read_only(connection: object, record: object) -> None:  # noqa: ARG001 - the signature is SQLAlchemy's
@@ -317,8 +360,8 @@ def _reading_engine(url: URL, settings: Settings) -> sa.Engine:
     return engine
 
 
-def _writing_engine(url: URL) -> sa.Engine:
-    return sa.create_engine(
+def _writing_engine(url: URL, waking: Waking) -> sa.Engine:
+    engine = sa.create_engine(
         url,
         pool_size=2,
         max_overflow=1,
@@ -326,6 +369,14 @@ def _writing_engine(url: URL) -> sa.Engine:
         hide_parameters=True,
         connect_args=_connect_arguments(),
     )
+    _connect_by(waking, engine)
+    return engine
+
+
+def _connect_by(waking: Waking, engine: sa.Engine) -> None:
+    @sa.event.listens_for(engine, "do_connect")
+    def _connect(dialect: Any, record: object, arguments: Any, options: Any) -> psycopg.Connection[Any]:  # noqa: ARG001 - the signature is SQLAlchemy's
+        return waking.connected(lambda: dialect.connect(*arguments, **options))
 
 
 def _connect_arguments() -> dict[str, object]:

@@ -12,7 +12,9 @@ UsageDashboardError
 ├── ReaderGoneError          nobody waits for the answer any more
 ├── WebhookError             a webhook did not take what was posted
 └── DatabaseError            PostgreSQL did not give the answer
-    ├── DatabaseUnavailableError   unreachable, asleep, restarting, or out of connections
+    ├── DatabaseUnavailableError   unreachable, restarting, or out of connections
+    │   ├── DatabaseWakingError        it sleeps or starts, and did not come up in the time that it was given
+    │   └── DatabaseRefusedError       it lets nobody in: role, password, certificate, version
     ├── StatementTimeoutError      ran longer than the statement timeout
     ├── TooManyRowsError           more rows than the row limit
     └── PermissionDeniedError      the reader role may not read this
@@ -28,6 +30,8 @@ from typing import Self
 
 import psycopg
 import sqlalchemy.exc
+
+from queries.connection_errors import UNKNOWN, Kind, trouble_of
 
 
 class UsageDashboardError(Exception):
@@ -92,6 +96,14 @@ class DatabaseUnavailableError(DatabaseError):
     """Unreachable, asleep, restarting, or out of connections. Asking again later may work."""
 
 
+class DatabaseWakingError(DatabaseUnavailableError):
+    """It sleeps, starts or recovers, and did not come up in the time that it was given."""
+
+
+class DatabaseRefusedError(DatabaseUnavailableError):
+    """It lets nobody in as asked. Asking again works once somebody has changed the address or the server."""
+
+
 class StatementTimeoutError(DatabaseError):
     """The statement ran longer than the statement timeout."""
 
@@ -106,6 +118,12 @@ class PermissionDeniedError(DatabaseError):
 
 # SQLSTATE classes and codes: https://www.postgresql.org/docs/current/errcodes-appendix.html
 _UNAVAILABLE = ("08", "53", "57P")
+_REFUSED = ("28P01", "28000", "3D000")
+_CONNECTING: dict[Kind, type[DatabaseUnavailableError]] = {
+    "refused": DatabaseRefusedError,
+    "waking": DatabaseWakingError,
+    "away": DatabaseUnavailableError,
+}
 _MISSING = {"42P01": "table", "42703": "column", "3F000": "schema", "42704": "type"}
 
 
@@ -133,13 +151,12 @@ def _by_state(original: BaseException, state: str, timeout_s: float | None) -> U
             f"{_first_line(original)}; name the {_MISSING[state]} that takes its place in the mapping file"
             " (MAPPING_FILE), or run `python -m dashboard migrate`"
         )
-    if state in ("28P01", "28000", "3D000"):
-        return DatabaseUnavailableError(
-            f"the database refused the sign-in or does not exist (SQLSTATE {state}); check DATABASE_URL"
-        )
-    if not state or state.startswith(_UNAVAILABLE):
-        if isinstance(original, psycopg.OperationalError | psycopg.InterfaceError | OSError):
-            return DatabaseUnavailableError("the database does not answer; the page tries again by itself")
+    if not state or state.startswith(_UNAVAILABLE) or state in _REFUSED:
+        trouble = trouble_of(str(original))
+        is_connecting = isinstance(original, psycopg.OperationalError | psycopg.InterfaceError | OSError)
+        # An option that libpq does not know is a ProgrammingError.
+        if is_connecting or (isinstance(original, psycopg.ProgrammingError) and trouble is not UNKNOWN):
+            return _CONNECTING[trouble.kind](trouble.sentence)
         return DatabaseError(f"the database gave no answer ({type(original).__name__}); see the log")
     # Of a value that does not fit, or that breaks a constraint, PostgreSQL's sentence quotes the value.
     said = type(original).__name__ if state.startswith(("22", "23")) else _first_line(original)

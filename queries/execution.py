@@ -14,7 +14,9 @@ from queries.arrow import frame_of
 from queries.database import Database
 from queries.entry import Entry
 from queries.errors import (
+    DatabaseRefusedError,
     DatabaseUnavailableError,
+    DatabaseWakingError,
     MappingError,
     PermissionDeniedError,
     ReaderGoneError,
@@ -27,7 +29,7 @@ from queries.guard import refuse_unscoped
 from queries.performance.monitor import masked, utc_now
 from queries.query import Query, Timings
 
-# A database that sleeps or restarts is asked again once, after this.
+# A database that went away is asked again once, after this; one that wakes, as long as it is given time.
 _RETRY_AFTER_S = 0.5
 
 
@@ -49,18 +51,29 @@ def ms_since(started: float) -> float:
 
 
 def execute(database: Database, query: Query, flight: Flight, closing: threading.Event) -> Entry:
-    """The rows of a question; once more after a pause when the database is asleep or restarting, or the catalog has
-    changed. Only errors of queries.errors are raised; ReaderGoneError when the flight was given up."""
+    """The rows of a question; once more after a pause when the database went away or restarts, or the catalog has
+    changed, and again while it wakes. Only errors of queries.errors are raised; ReaderGoneError when the flight was
+    given up."""
     started = time.perf_counter()
-    try:
-        return _translating(database, query, flight, waited_ms=0.0)
-    except (DatabaseUnavailableError, MappingError, PermissionDeniedError) as error:
-        if not isinstance(error, DatabaseUnavailableError):
-            database.forget_tables()
-        if closing.wait(_RETRY_AFTER_S):
-            raise
+    is_first = True
+    while True:
+        try:
+            return _translating(database, query, flight, waited_ms=0.0 if is_first else ms_since(started))
+        except (DatabaseUnavailableError, MappingError, PermissionDeniedError) as error:
+            if not _is_worth_another_try(error, is_first, ms_since(started) / 1000, database.settings.wake_wait_s):
+                raise
+            if not isinstance(error, DatabaseUnavailableError):
+                database.forget_tables()
+            if closing.wait(_RETRY_AFTER_S):
+                raise
         flight.check_wanted()
-        return _translating(database, query, flight, waited_ms=ms_since(started))
+        is_first = False
+
+
+def _is_worth_another_try(error: UsageDashboardError, is_first: bool, since_s: float, patience_s: float) -> bool:
+    if isinstance(error, DatabaseRefusedError):
+        return False
+    return since_s < patience_s if isinstance(error, DatabaseWakingError) else is_first
 
 
 def _translating(database: Database, query: Query, flight: Flight, waited_ms: float) -> Entry:

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal, Protocol
@@ -16,14 +15,14 @@ from typing import Any, Literal, Protocol
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from queries.errors import NotFoundError, translated
+from queries.errors import NotFoundError
 from queries.exports.manifest import Manifest, filters_of
 from queries.exports.reports import Order
 from queries.tables import OUR_SCHEMA
+from queries.transactions import short_transaction
 
 State = Literal["running", "done", "failed", "left"]
 Ending = Literal["failed", "left"]
-_TIMEOUT_MS = 5_000
 # What is kept without a database of ours: the newest, so that the memory of a long run stays flat.
 _MOST_REMEMBERED = 1_000
 
@@ -157,7 +156,7 @@ class ExportRegister:
 
     def begin(self, order: Order, *, by: str, role: str) -> str:
         values = _entry(order, by, role)
-        with self._transaction() as connection:
+        with short_transaction(self._engine) as connection:
             connection.execute(sa.insert(_EXPORT).values(**values))
         return str(values["id"])
 
@@ -186,31 +185,21 @@ class ExportRegister:
             .limit(limit)
             .offset(offset)
         )
-        with self._transaction() as connection:
+        with short_transaction(self._engine) as connection:
             total = connection.scalar(sa.select(sa.func.count()).select_from(_EXPORT).where(*wanted))
             found = connection.execute(rows).mappings().all()
         return RegisterPage([Registered(**one) for one in found], int(total or 0))
 
     def of(self, export_id: str) -> Registered:
-        with self._transaction() as connection:
+        with short_transaction(self._engine) as connection:
             row = sa.select(*(_EXPORT.c[name] for name in _FIELDS)).where(_EXPORT.c.id == export_id)
             found = connection.execute(row).mappings().one_or_none()
         return _there(None if found is None else Registered(**found))
 
     def _end(self, export_id: str, values: dict[str, Any]) -> None:
         ended = sa.update(_EXPORT).where(_EXPORT.c.id == export_id, _EXPORT.c.state == "running")
-        with self._transaction() as connection:
+        with short_transaction(self._engine) as connection:
             connection.execute(ended.values(finished_at=sa.func.now(), **values))
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sa.Connection]:
-        """A short one, that waits for nobody for long."""
-        try:
-            with self._engine.begin() as connection:
-                connection.execute(sa.select(sa.func.set_config("statement_timeout", str(_TIMEOUT_MS), True)))
-                yield connection
-        except (sa.exc.SQLAlchemyError, OSError) as error:
-            raise translated(error, timeout_s=_TIMEOUT_MS / 1000) from error
 
 
 def _entry(order: Order, by: str, role: str) -> dict[str, Any]:

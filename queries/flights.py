@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
@@ -104,8 +105,9 @@ class Flight:
             self.abandoned = not self._wanted_anyway and len(self._readers) == len(readers)
             return self.abandoned
 
-    def wait(self, reader: Reader | None) -> Landed:
-        """The flight's answer or error; ReaderGoneError as soon as this reader leaves."""
+    def wait(self, reader: Reader | None, meanwhile: Callable[[], None] | None = None) -> Landed:
+        """The flight's answer or error; ReaderGoneError as soon as this reader leaves. `meanwhile` is called as often
+        as the reader is asked."""
         while True:
             try:
                 return self.future.result(timeout=None if reader is None else WATCH_S)
@@ -114,6 +116,8 @@ class Flight:
                     raise
                 if reader is not None and reader.gone():
                     raise ReaderGoneError("the page moved on; nothing to do") from None
+                if meanwhile is not None:
+                    meanwhile()
 
     def _cancel(self) -> None:
         with self._connection_lock:

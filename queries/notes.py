@@ -16,15 +16,15 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from queries.errors import ArgumentError, NotFoundError, translated
+from queries.errors import ArgumentError, NotFoundError
 from queries.period import EARLIEST, LATEST
 from queries.scope import Scope, is_storable
 from queries.tables import OUR_SCHEMA
+from queries.transactions import short_transaction
 
 log = logging.getLogger(__name__)
 
 TEXT_LENGTH = 200
-_TIMEOUT_MS = 5_000
 
 _NOTE = sa.table(
     "note",
@@ -85,12 +85,8 @@ class Notebook:
     @contextmanager
     def _writing(self) -> Iterator[sa.Connection]:
         """One transaction that waits for nobody for long, and a new version when it is done."""
-        try:
-            with self._engine.begin() as connection:
-                connection.execute(sa.select(sa.func.set_config("statement_timeout", str(_TIMEOUT_MS), True)))
-                yield connection
-        except (sa.exc.SQLAlchemyError, OSError) as error:
-            raise translated(error, timeout_s=_TIMEOUT_MS / 1000) from error
+        with short_transaction(self._engine) as connection:
+            yield connection
         self.version = f"{self._process}-{next(self._writes)}"
 
 

@@ -297,7 +297,7 @@ class Runner:
         query, waited_ms = pending.query, 0.0
         if pending.flight is not None:
             try:
-                pending.landed = pending.flight.wait(context.reader)
+                pending.landed = pending.flight.wait(context.reader, context.meanwhile)
             except UsageDashboardError as error:
                 pending.error = error.again()
             waited_ms = ms_since(pending.started)

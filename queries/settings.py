@@ -53,6 +53,9 @@ class Settings(BaseSettings):
     row_limit: int = Field(50_000, ge=100, le=5_000_000, description="Rows a statement may return to a page.")
     pool_size: int = Field(8, ge=1, le=100, description="Database connections of this process.")
     pool_wait_s: float = Field(10.0, ge=0.1, le=120, description="Longest wait for a free connection.")
+    wake_wait_s: float = Field(
+        30.0, ge=0, le=300, description="Longest wait for a database that sleeps or starts; 0 to 300."
+    )
     cache_bytes: int = Field(256 * 2**20, ge=2**20, le=2**36, description="Bytes of results kept in this process.")
     cache_ttl_s: float = Field(300.0, ge=1, le=86_400, description="A result is fresh for this long; 1 to 86400.")
     cache_live_ttl_s: float = Field(60.0, ge=1, le=3600, description="The same for what changes by the minute.")

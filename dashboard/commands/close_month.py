@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from dashboard import services
+from dashboard import auditing, services
 from dashboard.commands.digest import opened
-from dashboard.commands.export import month_named, person
+from dashboard.commands.export import ROLE, month_named, person
 from dashboard.logs import configure_logging
 from queries.balance_history import take_snapshot
 from queries.closing import ClosedMonth
@@ -41,6 +41,7 @@ def close_month(
         months = closer.due(now) if wanted is None else [wanted]
         for one in months:
             made = closer.close(one, zone=zone or closer.zone, by=person(), now=now, progress=_say)
+            auditing.month_closed(held.audit, person(), ROLE, made, now)
             _print(made)
     if not months:
         _say("No month can be closed now.")

@@ -21,6 +21,7 @@ import typer
 from rich.console import Console
 
 from dashboard import services
+from dashboard.auditing import AuditedRegister
 from dashboard.commands.digest import opened
 from dashboard.logs import configure_logging
 from queries.errors import ArgumentError, NotFoundError, UsageDashboardError
@@ -112,7 +113,7 @@ def _exported(held: services.Services, order: Order, folder: Path) -> tuple[Mani
     """The manifest, and whether anything in the folder was changed."""
     from dashboard.exports.making import run_of  # which imports Streamlit
 
-    export_id = held.export_register.begin(order, by=person(), role=ROLE)
+    export_id = AuditedRegister(held.export_register, held.audit).begin(order, by=person(), role=ROLE)
     try:
         with _ending_tidily(), _temporary(folder, order.file_name) as path:
             manifest = _streamed(run_of(held, order, export_id), path)

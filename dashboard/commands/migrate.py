@@ -8,9 +8,10 @@ import typer
 from rich.console import Console
 
 from queries import migrations
-from queries.errors import SettingsError
+from queries.database import driver_url
+from queries.errors import ArgumentError, SettingsError
 from queries.mapping import load_mapping
-from queries.settings import load_settings
+from queries.settings import Settings, load_settings
 
 
 def migrate(
@@ -22,16 +23,31 @@ def migrate(
             " application's that drops or retypes a column.",
         ),
     ] = True,
+    sql: Annotated[
+        bool, typer.Option("--sql", help="Print what would be run, and change nothing: for somebody else to run.")
+    ] = False,
 ) -> None:
-    """Create or update the schema usage_dashboard (query log, notes, walls) through DIRECT_URL, and nothing else."""
+    """Create or update the schema usage_dashboard (query log, audit, notes, walls) through DIRECT_URL, and nothing
+    else."""
     settings = load_settings()
     if settings.direct_url is None:
         raise SettingsError("no database is named to migrate; set DIRECT_URL to a direct address (no pooler)")
+    if sql and not walls:
+        raise ArgumentError("--sql prints what puts the walls up; leave --no-walls out")
     url, mapping = settings.direct_url.get_secret_value(), load_mapping(settings.mapping_file)
     say = Console(stderr=True).print
-    if walls:
-        migrations.upgrade(url, mapping)
+    if sql:
+        typer.echo(migrations.upgrade_sql(url, mapping, reader_role=reader_role(settings)), nl=False)
+        say("Run it as the role of DIRECT_URL, which will own what it makes.")
+    elif walls:
+        migrations.upgrade(url, mapping, reader_role=reader_role(settings))
         say("The schema usage_dashboard is up to date.")
     else:
         migrations.remove_walls(url, mapping)
         say("The walls are down; run migrate again after the application's migration.")
+
+
+def reader_role(settings: Settings) -> str:
+    """The role that pages read as: the one in DATABASE_URL, or ours by name."""
+    given = settings.database_url
+    return (driver_url(given.get_secret_value()).username if given is not None else None) or migrations.READER_ROLE

@@ -24,7 +24,7 @@ from demo.schema import has_schema
 from demo.simulator import Simulator
 from queries import migrations
 from queries.embedded import EmbeddedServer
-from queries.errors import NotFoundError, SettingsError
+from queries.errors import DatabaseRefusedError, NotFoundError, SettingsError, UsageDashboardError
 from queries.settings import ROOT, Settings, load_settings
 
 # A download or a page in flight gets this long after SIGTERM.
@@ -49,7 +49,17 @@ def run(
 
 
 def _own_database(settings: Settings) -> services.Services:
-    return services.build(settings)
+    """Of a database that lets nobody in the start is refused; for one that is only away the pages wait."""
+    held = services.build(settings)
+    try:
+        with held.database.waking.impatient():
+            held.database.tables()
+    except DatabaseRefusedError:
+        held.close()
+        raise
+    except UsageDashboardError as error:
+        _say(f"note: {error.message}")
+    return held
 
 
 def _embedded(settings: Settings, dataset: str) -> services.Services:

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from dashboard import words
+from dashboard import auditing, words
 from dashboard.indexes import Indexes
 from dashboard.services import current
+from dashboard.viewer import Viewer
 from queries.errors import ArgumentError, UsageDashboardError
 from queries.performance.findings import Finding
 from queries.performance.index_offers import Lookup, Offer
@@ -35,7 +36,7 @@ def offer(shown: Indexes, ddl: str, *, key: str, origins: Sequence[Origin] = (),
     label = "Make this index" if made.action == "create" else "Drop this index"
     with st.popover(label, icon=":material/build:", key=f"{key}-apply", disabled=is_busy):
         st.markdown(words.plain(_what_happens(made)))
-        st.button(f"{label} now", type="primary", on_click=start, args=(made.token, shown.board.viewer.name), key=key)
+        st.button(f"{label} now", type="primary", on_click=start, args=(made.token, shown.board.viewer), key=key)
 
 
 def statements(ddl: str | None, prisma: str | None) -> None:
@@ -58,15 +59,18 @@ def lookup_of(one: Finding) -> Lookup | None:
     return Lookup(one.schema, one.table, one.columns)
 
 
-def start(token: str, by: str) -> None:
+def start(token: str, who: Viewer) -> None:
     """Begin the change. A callback; what is refused is said on the page."""
     maker = current().index_changes
     if maker is None:
         return
     try:
-        maker.start(token, by)
+        offer = maker.start(token, who.name).offer
     except UsageDashboardError as error:
         st.session_state[_REFUSED] = error.message
+        return
+    action = auditing.INDEX_MADE if offer.action == "create" else auditing.INDEX_DROPPED
+    auditing.record(current().audit, who.name, who.role, action, {"index": offer.index_name, "statement": offer.ddl})
 
 
 def show_refusal() -> None:

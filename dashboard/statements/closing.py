@@ -11,7 +11,7 @@ from datetime import date, datetime
 
 import streamlit as st
 
-from dashboard import filters, words
+from dashboard import auditing, filters, words
 from dashboard import viewer as viewers
 from dashboard.services import current
 from dashboard.statements.choices import Chosen, named
@@ -31,6 +31,7 @@ class Job:
 
     month: date
     by: str
+    role: str = ""
     step: str = "Beginning"
     failure: str = ""
     ended_at: float = 0.0
@@ -89,7 +90,7 @@ def start(closer: Closer, month: date, zone: str) -> None:
     """Begin to close the month, unless one is being closed by this process. A callback: who asks is read again, since
     rights may have gone."""
     try:
-        by = _asker()
+        who = _asker()
     except UsageDashboardError as error:
         st.session_state[_REFUSED] = f"{named(month)} was not closed. {words.sentence(error.message)}"
         return
@@ -97,28 +98,27 @@ def start(closer: Closer, month: date, zone: str) -> None:
         running = _JOBS.get(id(closer))
         if running is not None and not running.ended.is_set():
             return
-        job = _JOBS[id(closer)] = Job(month, by)
+        job = _JOBS[id(closer)] = Job(month, who.name, who.role)
     st.session_state[_FOLLOWED] = id(job)
-    work = threading.Thread(
-        target=_close, args=(closer, job, zone, filters.utc_now()), name=f"closing {month:%Y-%m}", daemon=True
-    )
-    work.start()
+    given = (closer, job, zone, filters.utc_now(), current().audit)
+    threading.Thread(target=_close, args=given, name=f"closing {month:%Y-%m}", daemon=True).start()
 
 
-def _asker() -> str:
-    """The name of who presses the button now; NotFoundError when closing is not theirs."""
+def _asker() -> viewers.Viewer:
+    """Who presses the button now; NotFoundError when closing is not theirs."""
     who = viewers.viewer()
     if not who.may_open("statements"):
         raise NotFoundError("closing a month is not open to your role any more; ask finance or an administrator")
-    return who.name
+    return who
 
 
-def _close(closer: Closer, job: Job, zone: str, now: datetime) -> None:
+def _close(closer: Closer, job: Job, zone: str, now: datetime, audit: auditing.Auditing | None = None) -> None:
     def progress(step: str) -> None:
         job.step = step
 
     try:
-        closer.close(job.month, zone=zone, by=job.by, now=now, progress=progress)
+        made = closer.close(job.month, zone=zone, by=job.by, now=now, progress=progress)
+        auditing.month_closed(audit, job.by, job.role, made, now)
     except UsageDashboardError as error:
         job.failure = f"{words.sentence(error.message)} Reference {error.reference}."
         log.warning("closing %s failed, reference %s: %s", f"{job.month:%Y-%m}", error.reference, error.message)

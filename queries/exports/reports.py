@@ -322,5 +322,19 @@ _ALL = (
         has_tenants=False,
         select=selects.query_log,
     ),
+    Report(
+        name="audit",
+        title="Audit",
+        question="Who signed in, opened which tenant, took what along, closed or changed what?",
+        schema_version=1,
+        columns=(
+            Column("at_utc", "timestamp"),
+            Column("date", "date"),
+            Column("zone", "text"),
+            *(Column(one, "text") for one in ("who", "role", "action", "subject")),
+        ),
+        has_tenants=False,
+        select=selects.audit,
+    ),
 )
 REPORTS: Mapping[str, Report] = MappingProxyType({one.name: one for one in _ALL})

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 
 from queries.catalog import statements
 from queries.catalog.generations import IMAGE_SLACK
@@ -35,6 +36,17 @@ _QUERY_LOG = sa.Table(
     *(sa.Column(one, sa.Text()) for one in ("error", "reference", "asked_by", "plan_hash")),
     schema=OUR_SCHEMA,
     info={"tenant_keyed": False, "logical": "query_log"},
+)
+# The same holds for the audit, which is for administrators.
+_AUDIT = sa.Table(
+    "audit",
+    sa.MetaData(),
+    sa.Column("id", sa.BigInteger()),
+    sa.Column("at", AwareTime()),
+    *(sa.Column(one, sa.Text()) for one in ("who", "role", "action")),
+    sa.Column("subject", postgresql.JSONB()),
+    schema=OUR_SCHEMA,
+    info={"tenant_keyed": False, "logical": "audit"},
 )
 
 
@@ -172,6 +184,20 @@ def query_log(tables: Tables, scope: Scope, order: Order) -> sa.Select[Any]:  # 
             rows.c.rows,
             text(rows.c.slow).label("slow"),
             *(rows.c[one] for one in ("error", "reference", "asked_by", "plan_hash")),
+        )
+        .where(within(rows.c.at, order.period))
+        .order_by(rows.c.at, rows.c.id)
+    )
+
+
+def audit(tables: Tables, scope: Scope, order: Order) -> sa.Select[Any]:  # noqa: ARG001 - no tenant stands in it
+    """Everything that the audit has of the period. A subject is the text of a JSON object."""
+    rows = _AUDIT
+    return (
+        sa.select(
+            *_moment(rows.c.at, "at_utc", order.zone),
+            *(rows.c[one] for one in ("who", "role", "action")),
+            text(rows.c.subject).label("subject"),
         )
         .where(within(rows.c.at, order.period))
         .order_by(rows.c.at, rows.c.id)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
 
 from queries.database import driver_url
 from queries.errors import translated
@@ -31,6 +34,45 @@ def upgrade(url: str, mapping: Mapping | None = None, *, reader_role: str = READ
         configuration.attributes["connection"] = connection
         command.upgrade(configuration, "head")
         raise_walls(connection, mapping or prisma_mapping(), reader_role)
+
+
+def upgrade_sql(url: str, mapping: Mapping | None = None, *, reader_role: str = READER_ROLE) -> str:
+    """What `upgrade` would run now, as SQL for somebody else to read and run. Nothing is changed: the database is only
+    read, to see what is there."""
+    with _owning(url) as connection:
+        connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+        present = MigrationContext.configure(
+            connection, opts={"version_table_schema": OUR_SCHEMA}
+        ).get_current_revision()
+        statements = [*_versions_sql(present), *_walls_sql(connection, mapping or prisma_mapping(), reader_role)]
+    return "\n\n".join(["BEGIN;", *statements, "COMMIT;"]) + "\n"
+
+
+def _versions_sql(present: str | None) -> Iterator[str]:
+    if present is None:
+        yield f"CREATE SCHEMA IF NOT EXISTS {OUR_SCHEMA};"
+    configuration = alembic_configuration()
+    written = configuration.output_buffer = StringIO()
+    command.upgrade(configuration, f"{present or 'base'}:head", sql=True)
+    # The transaction is ours, and the walls' too.
+    lines = [one for one in written.getvalue().splitlines() if one not in ("BEGIN;", "COMMIT;")]
+    if text := "\n".join(lines).strip():
+        yield text
+
+
+def _walls_sql(connection: sa.Connection, mapping: Mapping, reader_role: str) -> Iterator[str]:
+    """The walls' own statements, caught before they are sent."""
+    caught: list[str] = []
+
+    @sa.event.listens_for(connection, "before_cursor_execute", retval=True)
+    def _catch(_connection: object, _cursor: object, statement: str, parameters: Any, *_: object) -> tuple[str, Any]:
+        if statement.lstrip().upper().startswith("SELECT"):
+            return statement, parameters
+        caught.append(statement)
+        return "SELECT", ()
+
+    raise_walls(connection, mapping, reader_role)
+    yield from (f"{one};" for one in caught)
 
 
 def remove_walls(url: str, mapping: Mapping | None = None) -> None:

@@ -48,6 +48,15 @@ _OUR_READABLE_TABLES = (
     "aggregate_state",
     "closed_month",
     "export",
+    "audit",
+)
+# Those who may read the generations' wall, its owner aside: pages read as one of them.
+_READERS = sa.text(
+    """
+    SELECT rolname::text FROM pg_roles WHERE rolname = :role
+    UNION SELECT pg_get_userbyid(given.grantee)::text FROM pg_class AS one, aclexplode(one.relacl) AS given
+    WHERE one.oid = to_regclass(:wall) AND given.privilege_type = 'SELECT' AND given.grantee NOT IN (0, one.relowner)
+    """
 )
 
 
@@ -92,9 +101,16 @@ _OUR_WALLS = (
 
 
 def raise_walls(connection: sa.Connection, mapping: Mapping, reader_role: str) -> None:
-    """Put up or renew the views and give them and our tables to the reader role, if that role exists."""
+    """Put up or renew the views and give them and our tables to the reader role, if that role exists, and to whoever
+    read through the walls before."""
+    readers = _readers(connection, reader_role)
     views = _renewed(connection, [*_application_walls(connection, mapping), *_OUR_WALLS])
-    _give(connection, (*views, *_OUR_READABLE_TABLES), reader_role)
+    _give(connection, (*views, *_OUR_READABLE_TABLES), readers)
+
+
+def readable_names(mapping: Mapping) -> list[str]:
+    """Every view and table in our schema that the reader role is given."""
+    return [*map(wall_name, mapping.tables), *(one.view for one in _OUR_WALLS), *_OUR_READABLE_TABLES]
 
 
 def show_new_schemas(engine: sa.Engine, mapping: Mapping, reader_role: str) -> bool:
@@ -116,7 +132,7 @@ def show_new_schemas(engine: sa.Engine, mapping: Mapping, reader_role: str) -> b
 
 def raise_our_walls(connection: sa.Connection, walls: Sequence[Wall], reader_role: str) -> None:
     """The same for walls before tables of our own that are not always there."""
-    _give(connection, _renewed(connection, walls), reader_role)
+    _give(connection, _renewed(connection, walls), _readers(connection, reader_role))
 
 
 def _renewed(connection: sa.Connection, walls: Sequence[Wall]) -> list[str]:
@@ -181,11 +197,16 @@ def _renew(connection: sa.Connection, quote: IdentifierPreparer, wall: Wall) -> 
     connection.exec_driver_sql(f"COMMENT ON VIEW {view} IS '{wall.comment}'")
 
 
-def _give(connection: sa.Connection, names: Sequence[str], reader_role: str) -> None:
+def _readers(connection: sa.Connection, reader_role: str) -> Sequence[str]:
+    """That role, if it exists, and those who read through our walls before: a view that is made anew has no rights."""
+    wall = f"{OUR_SCHEMA}.{wall_name('generation')}"
+    return connection.scalars(_READERS, {"role": reader_role, "wall": wall}).all()
+
+
+def _give(connection: sa.Connection, names: Sequence[str], readers: Sequence[str]) -> None:
     quote = connection.dialect.identifier_preparer
-    if connection.scalar(sa.text("SELECT to_regrole(:role)"), {"role": quote.quote(reader_role)}) is None:
-        return
-    schema, role = quote.quote(OUR_SCHEMA), quote.quote(reader_role)
-    connection.exec_driver_sql(f"GRANT USAGE ON SCHEMA {schema} TO {role}")
-    for name in names:
-        connection.exec_driver_sql(f"GRANT SELECT ON {schema}.{quote.quote(name)} TO {role}")
+    schema = quote.quote(OUR_SCHEMA)
+    for role in map(quote.quote_identifier, readers):
+        connection.exec_driver_sql(f"GRANT USAGE ON SCHEMA {schema} TO {role}")
+        for name in names:
+            connection.exec_driver_sql(f"GRANT SELECT ON {schema}.{quote.quote(name)} TO {role}")

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import logging
-import queue
-import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
+from queries.batches import QUEUE_RECORDS, Batches
 from queries.performance.monitor import Execution, utc_now
 from queries.tables import OUR_SCHEMA
 
-log = logging.getLogger(__name__)
-
-QUEUE_RECORDS = 10_000
-BATCH_RECORDS = 500
-BATCH_S = 1.0
-_RETRY_S = 5.0
 _SWEEP_S = 3600.0
 
 QUERY_LOG = sa.table(
@@ -35,7 +27,7 @@ QUERY_LOG = sa.table(
 
 
 class QueryLog:
-    """A bounded queue and one writing thread. A full queue drops records and counts them."""
+    """The log's queue and its writing thread. A full queue drops records and counts them."""
 
     def __init__(
         self,
@@ -49,69 +41,29 @@ class QueryLog:
         self._engine = engine
         self._plan_hash = plan_hash
         self._keep = timedelta(days=keep_days)
-        self._queue: queue.Queue[Execution] = queue.Queue(maxsize=queue_records)
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="query-log", daemon=True)
         self._swept_at = float("-inf")
-        self.dropped = 0
-        self.written = 0
+        self._batches = Batches("query log", self._write, queue_records=queue_records)
+
+    @property
+    def dropped(self) -> int:
+        return self._batches.dropped
+
+    @property
+    def written(self) -> int:
+        return self._batches.written
 
     def start(self) -> None:
-        self._thread.start()
+        self._batches.start()
 
     def add(self, execution: Execution) -> None:
         """Queue one record; returns at once."""
-        try:
-            self._queue.put_nowait(execution)
-        except queue.Full:
-            self.dropped += 1
+        self._batches.add(execution)
 
     def stop(self, timeout_s: float = 2.0) -> None:
         """Write what is queued, as far as the time allows, and end."""
-        self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout_s)
+        self._batches.stop(timeout_s)
 
-    def _work(self) -> None:
-        batch: list[Execution] = []
-        warned = False
-        while not (self._stopping.is_set() and self._queue.empty() and not batch):
-            batch = batch or self._next_batch()
-            try:
-                self._write(batch)
-            except (sa.exc.DataError, ValueError) as error:
-                log.warning("the query log refuses a record (%s); it is dropped", type(error).__name__)
-                self._write_singly(batch)
-            except sa.exc.SQLAlchemyError as error:
-                if not warned:
-                    log.warning("the query log cannot be written (%s); records wait in memory", type(error).__name__)
-                warned = True
-                if self._stopping.wait(_RETRY_S):
-                    self.dropped += len(batch) + self._queue.qsize()
-                    return
-                continue
-            warned, batch = False, []
-
-    def _write_singly(self, batch: list[Execution]) -> None:
-        """All that can be stored. What PostgreSQL will never take must not hold up what comes after it."""
-        for one in batch:
-            try:
-                self._write([one])
-            except (sa.exc.SQLAlchemyError, ValueError):
-                self.dropped += 1
-
-    def _next_batch(self) -> list[Execution]:
-        batch: list[Execution] = []
-        deadline = time.monotonic() + BATCH_S
-        while len(batch) < BATCH_RECORDS and (left_s := deadline - time.monotonic()) > 0:
-            try:
-                batch.append(self._queue.get(timeout=min(left_s, 0.2)))
-            except queue.Empty:
-                if self._stopping.is_set():
-                    break
-        return batch
-
-    def _write(self, batch: list[Execution]) -> None:
+    def _write(self, batch: Sequence[Execution]) -> None:
         sweeping = time.monotonic() - self._swept_at > _SWEEP_S
         if not batch and not sweeping:
             return
@@ -120,7 +72,6 @@ class QueryLog:
                 connection.execute(sa.insert(QUERY_LOG), [self._row(one) for one in batch])
             if sweeping:
                 connection.execute(sa.delete(QUERY_LOG).where(QUERY_LOG.c.at < utc_now() - self._keep))
-        self.written += len(batch)
         if sweeping:
             self._swept_at = time.monotonic()
 

@@ -24,7 +24,7 @@ MOST_ROWS_DRAWN = 400 * 9
 # The forecast needs every tenant's own series: the one statement that brings a row per tenant.
 PER_TENANT = {"tenants.signals"}
 # These read what was recorded, the server itself or the rows of a file, and ask no question of the catalog.
-READS_THE_LOG = {"performance", "plan", "indexes", "exports"}
+READS_THE_LOG = {"performance", "plan", "indexes", "exports", "audit"}
 TENANT = "org_00001"
 # The views of pages that have several.
 TENANT_VIEWS = ("Overview", "Credits", "Users", "Quotas", "Quality", "Generations", "Ledger", "Compare")

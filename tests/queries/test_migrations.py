@@ -13,6 +13,8 @@ from queries.database import Database, driver_url
 from queries.mapping import load_mapping
 from queries.settings import Settings
 
+AGGREGATES = tuple(f"{before}{name}" for before in ("", "our_") for name in ("usage_", "ledger_", "latency_"))
+
 
 def application_objects(url: str) -> list[tuple[Any, ...]]:
     """Every relation of the application with its definition as far as the catalog tells."""
@@ -89,3 +91,29 @@ def test_the_reader_role_can_read_the_walls_and_write_nothing(reader_url: str, s
         ).fetchall()
     assert granted
     assert {(schema, privilege) for schema, _, privilege in granted} == {("usage_dashboard", "SELECT")}
+
+
+def test_what_would_be_run_is_printed_and_is_what_is_run(owner_url: str, reader_url: str, superuser_url: str) -> None:
+    """As somebody else runs it: from nothing to the same schema, rights and walls as by `upgrade`."""
+    before = our_objects(superuser_url)
+    there = migrations.upgrade_sql(owner_url)
+    assert "CREATE TABLE" not in there
+    assert "CREATE VIEW" not in there
+    assert our_objects(superuser_url) == before, "printing changes nothing"
+
+    engine = sa.create_engine(driver_url(owner_url), poolclass=sa.NullPool)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("DROP SCHEMA usage_dashboard CASCADE")
+    written = migrations.upgrade_sql(owner_url)
+    assert our_objects(superuser_url) == []
+    with psycopg.connect(owner_url, autocommit=True) as connection:
+        connection.execute(written.encode())
+    names = {(name, kind) for _, name, kind in our_objects(superuser_url)}
+    assert names == {(name, kind) for _, name, kind in before if not name.startswith(AGGREGATES)}
+    made = our_objects(superuser_url)
+    migrations.upgrade(owner_url)
+    assert our_objects(superuser_url) == made, "there was nothing left to do"
+    assert "BEGIN;\n\nGRANT USAGE" in migrations.upgrade_sql(owner_url)
+    database = Database(Settings(database_url=reader_url))  # type: ignore[arg-type]
+    assert database.tables().walled
+    database.close()

@@ -546,7 +546,7 @@ def test_a_database_that_hangs_is_said_to_all_at_once(
         deaf.bind(("127.0.0.1", 0))
         deaf.listen(50)
         services = make_services(
-            database_url=f"postgresql://nobody@127.0.0.1:{deaf.getsockname()[1]}/x", direct_url=None
+            database_url=f"postgresql://nobody@127.0.0.1:{deaf.getsockname()[1]}/x", direct_url=None, wake_wait_s=1
         )
         started = time.monotonic()
         answers = services.runner.run_all({str(n): sleeping(0, name=f"test.{n}") for n in range(8)}, ALL)

@@ -26,6 +26,7 @@ HEADERS = {
     " zone",
     ("query-log", 1): "at_utc date zone query fingerprint parameters_hash page run_id role outcome wait_ms database_ms"
     " fetch_ms frame_ms cache_ms rows slow error reference asked_by plan_hash",
+    ("audit", 1): "at_utc date zone who role action subject",
 }
 JUNE = {"first": date(2026, 6, 1), "last": date(2026, 6, 30)}
 

@@ -72,7 +72,7 @@ def test_it_waits_for_a_table_that_is_not_there_yet(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("queries.performance.query_log._RETRY_S", 0.1)
+    monkeypatch.setattr("queries.batches._RETRY_S", 0.1)
     with psycopg.connect(superuser_url) as connection:
         connection.execute("ALTER TABLE usage_dashboard.query_log RENAME TO away")
     log = QueryLog(engine, keep_days=30)

@@ -1,0 +1,180 @@
+"""The page of the audit: which records are asked for, all of it in the address, and the list of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, NoReturn
+
+import pandas as pd
+import streamlit as st
+
+from dashboard import address, listing, words
+from dashboard.auditing import ACTIONS
+from dashboard.board import Board
+from dashboard.services import current
+from dashboard.tables.cells import PAGE_ROWS, clicked_row, static_table, time_column
+from dashboard.viewer import ROLE_NAMES
+from queries.audit import AuditPage, Recorded, Wanted
+from queries.errors import MappingError
+from queries.query import Query, Result, Timings
+from queries.scope import Scope
+from queries.tables import Tables
+
+WHO, ACTION, SUBJECT, PAGER = "who", "action", "concerns", "audit_page"
+EVERY_ACTION = "All actions"
+NEEDS_DIRECT_URL = (
+    "The audit is kept through DIRECT_URL, which is not set: what is done stands in the server's log alone. Set it, run"
+    " python -m dashboard migrate, and start the dashboard again."
+)
+NEEDS_MIGRATE = "the audit is not set up in this database; run `python -m dashboard migrate` with DIRECT_URL"
+_LONGEST_SUBJECT = 160
+# What says most stands first; PostgreSQL keeps no order.
+_FIRST = ("tenant", "tenants", "report", "month", "index", "subject", "page", "panel", "from", "to", "zone")
+
+
+def chosen(board: Board) -> Wanted:
+    """Which records are asked for, from the filter row and the bar; ends the run where none are kept."""
+    if current().audit is None:
+        st.info(NEEDS_DIRECT_URL, icon=":material/info:")
+        st.stop()
+    period = board.filter_row().period
+    wrong = address.complaints(
+        {
+            ACTION: address.one_of("action", [EVERY_ACTION, *ACTIONS.values()], "all actions are listed"),
+            PAGER: listing.page_check,
+        }
+    )
+    with board.bar:
+        who = _part("Who", WHO, "Part of a name")
+        titles = {EVERY_ACTION: "", **{title: name for name, title in ACTIONS.items()}}
+        action = st.selectbox("What", list(titles), **_bound(ACTION), width=190)
+        subject = _part("Concerns", SUBJECT, "A tenant's id, a report")
+    address.show(wrong)
+    # Up to the day's end: what was done a moment ago is in it.
+    return Wanted(who=who, action=titles[action], subject=subject, start=period.start, end=period.end)
+
+
+@dataclass(slots=True)
+class Trail:
+    """One page of the audit, once its panel has asked for it."""
+
+    board: Board
+    wanted: Wanted
+    page: AuditPage | None = None
+
+    def reading(self) -> Callable[[], Result]:
+        """For the board: the records as an answer."""
+        return self._read
+
+    def draw(self, result: Result) -> None:
+        """The list and, below it, the chosen record in full."""
+        assert self.page is not None, "the panel's answer has been read"
+        if not self.page.total_rows:
+            st.caption(f"Nothing of this kind was done from {words.span(self.board.period)}.")
+            return
+        number = listing.page_number(PAGER)
+        if not self.page.rows:
+            st.caption(f"There is no page {number:,} of the audit.")
+        else:
+            row = clicked_row(
+                result.frame,
+                columns=_columns(self.board.zone),
+                key=f"audit-{number}",
+                alt="What was done, with time, person, role, action and what it concerns",
+            )
+            if row is not None:
+                _one(self.page.rows[row], self.board.zone)
+        listing.pager(self.page.total_rows, "record", PAGER)
+
+    def _read(self) -> Result:
+        audit = current().audit
+        assert audit is not None, "the page ends where there is none"
+        offset = (listing.page_number(PAGER) - 1) * PAGE_ROWS
+        started = time.perf_counter()
+        try:
+            self.page = audit.page(self.wanted, limit=PAGE_ROWS, offset=offset)
+        except MappingError as error:
+            raise MappingError(NEEDS_MIGRATE) from error
+        timings = Timings(database_ms=(time.perf_counter() - started) * 1000)
+        query = Query("audit", Scope.all_tenants(), {}, _no_statement, key="audit")
+        asked = {"offset": offset, "limit": PAGE_ROWS}
+        frame = _frame(self.page.rows)
+        return Result(query, frame, datetime.now(UTC), "miss", timings, timings, "TABLE usage_dashboard.audit", asked)
+
+
+def _one(one: Recorded, zone: str) -> None:
+    """One record with all of its subject."""
+    with st.container(border=True):
+        st.subheader(words.plain(f"{_title(one.action)}, {words.moment(one.at, zone)}"), anchor=False)
+        st.caption(words.plain(f"{one.who} ({_role(one.role)})"))
+        if one.subject:
+            pairs = pd.DataFrame(_ordered(one.subject), columns=["name", "value"])
+            columns = {"name": st.column_config.TextColumn("Concerns", width=130), "value": "Value"}
+            static_table(pairs, columns=columns, key="audit-subject", alt="What the record concerns, name by name")
+
+
+def _frame(rows: Sequence[Recorded]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "at": pd.Series([one.at for one in rows], dtype="datetime64[us, UTC]"),
+            "who": [words.one_line(one.who) for one in rows],
+            "role": [_role(one.role) for one in rows],
+            "action": [_title(one.action) for one in rows],
+            "subject": [_told(one.subject) for one in rows],
+        }
+    )
+
+
+def _columns(zone: str) -> dict[str, Any]:
+    config = st.column_config
+    return {
+        "at": time_column("When", zone, pinned=True, form="D MMM YYYY, HH:mm:ss", width=160),
+        "who": config.TextColumn("Who", width=170),
+        "role": config.TextColumn("Role", width=120),
+        "action": config.TextColumn("What", width=180),
+        "subject": config.TextColumn("Concerns"),
+    }
+
+
+def _told(subject: Mapping[str, str]) -> str:
+    """ "tenant org_1, page burn"; whole on a click."""
+    said = ", ".join(f"{words.one_line(name)} {words.one_line(value)}" for name, value in _ordered(subject))
+    return words.shortened(said, _LONGEST_SUBJECT)
+
+
+def _ordered(subject: Mapping[str, str]) -> list[tuple[str, str]]:
+    places = {name: place for place, name in enumerate(_FIRST)}
+    return sorted(subject.items(), key=lambda pair: (places.get(pair[0], len(places)), pair[0]))
+
+
+def _title(action: str) -> str:
+    return ACTIONS.get(action, words.one_line(action))
+
+
+def _role(role: str) -> str:
+    return next((name for known, name in ROLE_NAMES.items() if known == role), words.one_line(role))
+
+
+def _part(label: str, key: str, placeholder: str) -> str:
+    typed = st.text_input(
+        label, **_bound(key), placeholder=placeholder, icon=":material/search:", max_chars=100, width=170
+    )
+    return (typed or "").replace("\x00", "").strip()
+
+
+def _bound(key: str) -> dict[str, Any]:
+    bound = {"key": key, "bind": "query-params", "persist_state": "session"}
+    return {**bound, "on_change": _changed, "args": (key,)}
+
+
+def _changed(key: str) -> None:
+    """A callback."""
+    address.forgive(key)
+    listing.first_page(PAGER)
+
+
+def _no_statement(tables: Tables) -> NoReturn:
+    raise NotImplementedError("the audit is read by queries.audit")
