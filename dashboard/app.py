@@ -2,12 +2,13 @@
 
 import streamlit as st
 
-from dashboard import panels, places, viewer
+from dashboard import entrance, panels, places
 
 SIDEBAR_PX = 210
 
 st.set_page_config(page_title="Usage dashboard", page_icon="📊", layout="wide", initial_sidebar_state=SIDEBAR_PX)
-page = st.navigation(places.navigation(), position="sidebar")
-viewer.switch()
+page = st.navigation(places.navigation(), position=places.position())
+entrance.admit()
+entrance.who_looks()
 panels.notices()
 page.run()

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import streamlit as st
 
-from dashboard import auditing, filters, panels, places, words
+from dashboard import auditing, entrance, filters, panels, places, words
 from dashboard import viewer as viewers
 from dashboard.downloads import Downloads
 from dashboard.filters import Filters
@@ -326,14 +326,18 @@ class _Slot:
 
 def open_board(page: str, title: str, question: str) -> Board:
     """The guard of every page, and its header. Ends the run when the viewer may not open the page."""
+    entrance.admit()
     visit, reader = viewers.begin_run()
     place = places.place(page)
     if not places.may_open(page):
-        panels.no_permission(viewers.ROLE_NAMES[viewers.role()], place.title)
+        try:
+            panels.no_permission(viewers.role_names(), place.title)
+        except UsageDashboardError as error:
+            stop_with(error, visit)
         st.stop()
     title_place, corner = header(title, question)
     try:
-        who = viewers.viewer()
+        who = viewers.viewer().at(page)
     except UsageDashboardError as error:
         stop_with(error, visit)
     bar = st.container(horizontal=True, vertical_alignment="bottom", gap="small")

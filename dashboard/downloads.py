@@ -17,10 +17,11 @@ import streamlit as st
 
 from dashboard import auditing
 from dashboard.services import current
-from dashboard.viewer import Viewer
+from dashboard.viewer import Viewer, while_permitted
 from queries.exports.guarding import guarded
 from queries.period import Period, local_date, zone_info
 from queries.query import Query, Result
+from queries.scope import Scope
 
 # Streamlit's address of a file above 1 MiB is made from a sample of it: two such files may share one address.
 LARGEST_BYTES = 2**20
@@ -47,11 +48,11 @@ class Downloads:
 
     def offer(self, result: Result, *, key: str, label: str = ":material/download: CSV") -> None:
         """A button with a file of one answer's rows. Nothing is made until somebody clicks."""
-        frame = result.frame[columns_for(result.frame, self.viewer)]
+        frame = result.frame[columns_for(result.frame, self.viewer, result.query.scope)]
         fits = largest_size(frame) <= LARGEST_BYTES
         st.download_button(
             label,
-            data=partial(self._taken, frame, result.query),
+            data=while_permitted(self.viewer, self.page, partial(self._taken, frame, result.query)),
             file_name=file_name(self.page, self.panel or result.query.name, self.period),
             mime="text/csv",
             key=f"download-{key}",
@@ -77,9 +78,9 @@ class Downloads:
         return csv_bytes(frame, self.zone)
 
 
-def columns_for(frame: pd.DataFrame, viewer: Viewer) -> list[str]:
-    """The columns that this viewer may take along; pictures themselves are no text."""
-    hidden = _NOT_DRAWN if viewer.may_read_prompts else (*_NOT_DRAWN, *PROMPT_COLUMNS)
+def columns_for(frame: pd.DataFrame, viewer: Viewer, scope: Scope) -> list[str]:
+    """The columns of these tenants' rows that this viewer may take along; pictures themselves are no text."""
+    hidden = _NOT_DRAWN if viewer.reads_prompts_of(scope) else (*_NOT_DRAWN, *PROMPT_COLUMNS)
     return [str(name) for name, kind in frame.dtypes.items() if name not in hidden and not _is_binary(kind)]
 
 

@@ -28,11 +28,13 @@ class RefusedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Who asks for a file: a name, a role, and the browser that they ask from."""
+    """Who asks for a file: a name, a role, the browser that they ask from and, where people sign in, what stands for
+    them at this sign-in."""
 
     name: str
     role: str
     browser: str
+    who: str = ""
 
 
 class Links:
@@ -48,7 +50,7 @@ class Links:
         """The address of one file for one person; `asked` is what they may have from it. Of an earlier visit of their
         browser it is never good."""
         visit = visit or self.visit(person.browser)
-        told = {"n": person.name, "r": person.role, "b": person.browser, "v": visit}
+        told = {"n": person.name, "r": person.role, "b": person.browser, "w": person.who, "v": visit}
         return PREFIX + self._signer.dumps({**told, "i": ticket, "a": dict(asked)})
 
     def opened(
@@ -66,7 +68,7 @@ class Links:
             raise RefusedError(
                 403, f"This link is not one of this server's: it was changed, or the server was started anew. {AGAIN}"
             ) from None
-        person = Person(told["n"], told["r"], told["b"])
+        person = Person(told["n"], told["r"], told["b"], told.get("w", ""))
         if browser is None or not secrets.compare_digest(browser, person.browser):
             raise RefusedError(403, "This link was made for another browser. Open the page Exports in this one.")
         if told["v"] != self._visits.get(browser):

@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from typing import Literal, Protocol
 
 from dashboard.export_links import AGAIN, Links, Person, RefusedError
+from queries.access import Identity
 from queries.errors import UsageDashboardError, translated
 from queries.export_register import Register
 from queries.exports.manifest import Manifest
@@ -80,11 +81,12 @@ class Earlier:
 
 @dataclass(eq=False)
 class Job:
-    """One order of one person. Written by the exporter only."""
+    """One order of one person, and, where people sign in, who that is. Written by the exporter only."""
 
     order: Order
     person: Person
     visit: str = ""
+    identity: Identity | None = field(default=None, repr=False)
     id: str = field(default_factory=lambda: secrets.token_urlsafe(12))
     asked_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     state: State = "waiting"
@@ -153,10 +155,15 @@ class Exporter:
             return self._links
 
     def order(
-        self, order: Order, person: Person, previewed: Previewed | None = None, earlier: Earlier | None = None
+        self,
+        order: Order,
+        person: Person,
+        previewed: Previewed | None = None,
+        earlier: Earlier | None = None,
+        identity: Identity | None = None,
     ) -> Job:
         """Take a place in the queue. RefusedError for somebody who has many jobs there already."""
-        job = Job(order, person, self.links.visit(person.browser), previewed=previewed, earlier=earlier)
+        job = Job(order, person, self.links.visit(person.browser), identity, previewed=previewed, earlier=earlier)
         with self._lock:
             own = sum(not one.has_ended and one.person.browser == person.browser for one in self._jobs.values())
             if own >= MOST_OF_ONE:
@@ -174,9 +181,11 @@ class Exporter:
             raise RefusedError(403, f"This export was asked for before its owner signed out or changed role. {AGAIN}")
         return self.links.address(job.person, job.id, job.asked, visit=job.visit)
 
-    def opened(self, token: str, browser: str | None, *, longer_s: float = 0.0) -> Job:
-        """The job that a link leads to. RefusedError when this browser may not have it."""
+    def opened(self, token: str, browser: str | None, *, who: str = "", longer_s: float = 0.0) -> Job:
+        """The job that a link leads to. RefusedError when this browser, or who has signed in in it, may not have it."""
         person, ticket, asked = self.links.opened(token, browser, longer_s=longer_s)
+        if not secrets.compare_digest(who, person.who):
+            raise RefusedError(403, f"This link was made for somebody else, or before you signed in anew. {AGAIN}")
         with self._lock:
             job = self._jobs.get(ticket)
         if job is None or job.person != person or job.asked != dict(asked):
@@ -274,6 +283,17 @@ class Exporter:
             jobs = [one for one in self._jobs.values() if one.person.browser == browser and not one.has_ended]
         for job in jobs:
             self._cancel(job, "stopped", f"{job.person.name} signed out or changed role")
+
+    def sign_out_of(self, identity: Identity) -> None:
+        """The same for a person at one sign-in, in whichever browser."""
+        with self._lock:
+            jobs = [one for one in self._jobs.values() if one.person.who == identity.digest and not one.has_ended]
+        for job in jobs:
+            self._cancel(job, "stopped", f"{job.person.name} signed out")
+
+    def forbid(self, job: Job, reason: str) -> None:
+        """Its person may not have it any more."""
+        self._cancel(job, "stopped", reason)
 
     def close(self) -> None:
         """End all that runs; nothing begins any more."""

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import streamlit as st
 
-from dashboard import filters, panels, words
+from dashboard import filters, fragments, panels, words
 from dashboard import viewer as viewers
 from dashboard.board import Board
 from dashboard.figures.timelines import last_minutes
@@ -25,7 +25,7 @@ def show(board: Board, scope: Scope, zone: str) -> None:
     """A panel of its own that asks one small question at each tick. Only this panel is drawn anew; what it asks has a
     reader of its own, since the reader of the page's run has gone by then."""
 
-    @st.fragment(run_every=EVERY_S)
+    @fragments.fragment(run_every=EVERY_S)
     def tick() -> None:
         now = floored(filters.utc_now(), filters.LIVE_STEP_S)
         asked = timelines.live(scope, now=now, zone=zone, minutes=MINUTES)
@@ -36,6 +36,7 @@ def show(board: Board, scope: Scope, zone: str) -> None:
                 who = viewers.viewer()
                 if not who.may_open(board.page):
                     return
+                who = who.at(board.page)
                 # Each tick is a run of its own: what it asks again and again is no repeat within the page's run.
                 context = Context(who.scope, who.role, board.page, secrets.token_hex(4), viewers.fragment_reader())
                 result = current().runner.run(asked, context)

@@ -130,7 +130,7 @@ def _one(board: Board, row: Mapping[Any, Any], *, named: bool) -> None:
 
 
 def _author(who: viewer.Viewer) -> Author:
-    return Author(who.name, who.role, may_remove_any=who.role == "admin")
+    return Author(who.name, who.role, may_remove_any="admin" in who.roles)
 
 
 def _pin(page: str, tenant_id: str, day_key: str, text_key: str) -> None:
@@ -164,4 +164,4 @@ def _writer(page: str) -> viewer.Viewer:
     """Who presses the button now; their rights may have changed since the page was drawn."""
     if not places.may_open(page):
         raise NotFoundError("this page is not open to your role; choose another page from the sidebar")
-    return viewer.viewer()
+    return viewer.viewer().at(page)

@@ -12,6 +12,7 @@ import streamlit as st
 
 from dashboard import places, words
 from dashboard.downloads import Downloads
+from dashboard.fragments import fragment
 from dashboard.plans.lines import plan_lines
 from dashboard.services import current
 from queries.aggregates import reads_aggregates
@@ -77,7 +78,7 @@ def notices() -> None:
             st.markdown("\n".join(f"- {words.plain(note)}" for note in notes))
 
 
-@st.fragment
+@fragment
 def footer(
     results: Sequence[Result],
     zone: str,

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import streamlit as st
 
 from dashboard import viewer
+from dashboard.services import current
+from queries.errors import UsageDashboardError
 
 _PAGES = Path(__file__).resolve().parent.parent / "pages"
 
@@ -30,6 +33,7 @@ class Place:
             icon=self.icon,
             url_path=None if self.default else self.name,
             default=self.default,
+            visibility="visible" if is_listed(self.name) else "hidden",
         )
 
 
@@ -43,16 +47,34 @@ PLACES: tuple[Place, ...] = (
     Place("plan", "Plan", ":material/account_tree:", "Engineering"),
     Place("statements", "Statements", ":material/receipt_long:", "Finance"),
     Place("exports", "Exports", ":material/download:", "Finance"),
+    Place("access", "Access", ":material/key:", "Administration"),
     Place("audit", "Audit", ":material/history:", "Administration"),
 )
 
 
 def navigation() -> dict[str, Sequence[st.Page]]:
-    """The pages that the viewer's role may open, by group; those it may not still answer, by their own guard."""
+    """All pages, by group. Those that are not the viewer's are not listed where people sign in, and answer by their
+    own guard."""
     groups: dict[str, list[st.Page]] = {}
     for place in PLACES:
         groups.setdefault(place.group, []).append(place.page())
     return {group: tuple(pages) for group, pages in groups.items()}
+
+
+def position() -> Literal["sidebar", "hidden"]:
+    """Where the pages are listed: nowhere for somebody who has not signed in, or has no role."""
+    try:
+        viewer.viewer()
+    except UsageDashboardError:
+        return "hidden" if current().admission is not None else "sidebar"
+    return "sidebar"
+
+
+def is_listed(name: str) -> bool:
+    """Whether the navigation shows this page. Visitors of the demo have no use for Access."""
+    if current().admission is None:
+        return name != "access" or not current().is_demo
+    return may_open(name)
 
 
 def place_file(name: str) -> Path:
@@ -65,7 +87,7 @@ def place(name: str) -> Place:
 
 
 def may_open(name: str) -> bool:
-    return viewer.role() in viewer.OPENS.get(name, frozenset())
+    return viewer.may_open(name)
 
 
 def go(name: str, parameters: Mapping[str, str]) -> None:

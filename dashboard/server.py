@@ -20,6 +20,7 @@ from starlette.routing import Route
 
 from dashboard import alerts, export_route, services
 from dashboard.browser import BrowserCookie
+from dashboard.gate import Gate, use_header
 from dashboard.logs import adopt_streamlit_loggers, configure_logging
 from queries.errors import UsageDashboardError
 from queries.settings import load_settings
@@ -61,6 +62,9 @@ async def lifespan(app: Any) -> AsyncIterator[dict[str, Any]]:  # noqa: ARG001 -
         settings = load_settings()
         configure_logging(settings.log_format, settings.log_level)
     held = services.current()
+    if held.admission is not None:
+        held.admission.check()
+    use_header(held.admission)
     alerter = alerts.alerter(held)
     try:
         await asyncio.to_thread(_warm)
@@ -85,7 +89,7 @@ app = st.App(
     Path(__file__).with_name("app.py"),
     lifespan=lifespan,
     routes=[Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics), *export_route.ROUTES],
-    middleware=[Middleware(BrowserCookie)],
+    middleware=[Middleware(Gate), Middleware(BrowserCookie)],
 )
 
 

@@ -15,6 +15,7 @@ import psycopg
 from pydantic import SecretStr
 
 import queries
+from dashboard.admission import Admission, admission
 from dashboard.auditing import AuditedRegister
 from dashboard.export_links import Links
 from dashboard.exporting import Exporter, Job, Run
@@ -61,6 +62,7 @@ class Services:
     refresher: Refresher | None = None
     snapshots: SnapshotTaker | None = None
     closer: Closer | None = None
+    admission: Admission | None = None
     is_demo: bool = False
     dataset: str = ""
     closers: tuple[Callable[[], None], ...] = field(default=(), repr=False)
@@ -69,8 +71,9 @@ class Services:
     def notices(self) -> list[str]:
         """What the page must say about how this process was started."""
         open_door = "Sign-in is off: everybody who reaches this address is an administrator."
-        opened = [] if self.is_demo else [open_door]
-        return [*opened, *self.database.notices, *_unkept(self.audit), *self.mapping_notes]
+        is_open = not self.is_demo and self.admission is None
+        kept = [*self.database.notices, *_unkept(self.audit)]
+        return [*([open_door] if is_open else []), *kept, *self.mapping_notes]
 
     @property
     def mapping_notes(self) -> list[str]:
@@ -113,8 +116,8 @@ def build(
     tried and rolled back, made and dropped."""
     if not is_demo and settings.auth is None:
         raise SettingsError(
-            "sign-in is not set up; set USAGE_DASHBOARD_AUTH=none to let everybody who reaches the address"
-            " see everything"
+            "sign-in is not set up; set USAGE_DASHBOARD_AUTH to oidc or header (docs/sign-in.md), or to none to let"
+            " everybody who reaches the address see everything"
         )
     # The demo's tables are Prisma's, whatever file stands in the working folder.
     database = Database(settings, prisma_mapping() if is_demo and settings.mapping_file is None else None)
@@ -153,6 +156,7 @@ def build(
         refresher=_refresher(database, settings),
         snapshots=_snapshots(database, settings),
         closer=_closer(database, settings),
+        admission=admission(settings, database.owner),
         is_demo=is_demo,
         dataset=dataset,
         closers=closers,

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import zoneinfo
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from queries.emails import email_address
 from queries.errors import SettingsError
 
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
@@ -28,10 +31,26 @@ class Settings(BaseSettings):
         None, description="The same database without a pooler, as a role that may own the schema usage_dashboard."
     )
     redis_url: SecretStr | None = Field(None, description="Shared cache (redis://, rediss:// or unix://). Optional.")
-    auth: Literal["none"] | None = Field(
+    auth: Literal["none", "oidc", "header"] | None = Field(
         None,
         validation_alias=AliasChoices("USAGE_DASHBOARD_AUTH", "auth"),
-        description="`none`: everybody who reaches the address is an administrator. Needed with DATABASE_URL.",
+        description="`oidc`: people sign in. `header`: a proxy signs them in. `none`: everybody who reaches the address"
+        " is an administrator. Needed with DATABASE_URL.",
+    )
+    admin_emails: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="E-mail addresses of the first administrators, with commas; they open the page Access."
+    )
+    admin_contact: str = Field("", max_length=200, description="Whom to ask for a role, as people are told.")
+    access_file: Path | None = Field(
+        None, description="TOML file of roles and tenants, in place of the table that the page Access writes."
+    )
+    groups_claim: str = Field("groups", max_length=200, description="The claim that names a person's groups.")
+    sign_in_lasts_h: float = Field(12.0, ge=0.1, le=720, description="People sign in again after this; 0.1 to 720.")
+    trusted_header: str | None = Field(
+        None, description="With `header`: the header in which the proxy names the e-mail address, as X-Forwarded-Email."
+    )
+    trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = Field(
+        (), description="With `header`: the proxy's addresses or networks, with commas. From others it is not believed."
     )
     data: Path = Field(
         ROOT / ".data",
@@ -91,6 +110,29 @@ class Settings(BaseSettings):
     log_format: Literal["text", "json"] = Field("text", description="`text` for a terminal, `json` for a collector.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least severe line logged.")
 
+    @field_validator("admin_emails", mode="before")
+    @classmethod
+    def _emails(cls, value: Any) -> Any:
+        found = _parts(value)
+        if wrong := [one for one in found if email_address(one) is None]:
+            raise ValueError(f"{wrong[0]!r} is no e-mail address; addresses with commas between them are accepted")
+        return tuple(email_address(one) for one in found)
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _networks(cls, value: Any) -> Any:
+        try:
+            return tuple(ip_network(str(one)) for one in _parts(value))
+        except ValueError as error:
+            raise ValueError(f"{error}; addresses such as 10.0.0.5 or 10.0.0.0/24 are accepted") from None
+
+    @field_validator("trusted_header")
+    @classmethod
+    def _header_name(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"[A-Za-z0-9-]{1,100}", value):
+            raise ValueError("the name of a header, of letters, digits and -, is accepted")
+        return value
+
     @field_validator("reporting_zone")
     @classmethod
     def _zone_exists(cls, value: str) -> str:
@@ -119,6 +161,13 @@ class Settings(BaseSettings):
         if value is not None and not value.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
             raise ValueError("an address that starts with redis://, rediss:// or unix:// is accepted")
         return value
+
+
+def _parts(value: Any) -> list[Any]:
+    """What stands between the commas of a text, or the values of a list."""
+    if isinstance(value, str):
+        return [one.strip() for one in value.split(",") if one.strip()]
+    return list(value)
 
 
 def _is_https_or_local(address: str) -> bool:

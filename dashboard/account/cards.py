@@ -12,6 +12,7 @@ import streamlit as st
 from dashboard import words
 from dashboard.board import Board
 from dashboard.services import current
+from dashboard.viewer import while_permitted
 from queries.catalog import generations
 from queries.catalog.generations import DOWNLOADED_BYTES, SHOWN_BYTES
 from queries.errors import NotFoundError
@@ -97,7 +98,11 @@ def _image(board: Board, scope: Scope, row: Mapping[str, Any], picture: Mapping[
         return
     st.download_button(
         "Image",
-        data=partial(stored_bytes, generations.picture(scope, image_id=picture["image_id"]), _context(board, scope)),
+        data=while_permitted(
+            board.viewer,
+            board.page,
+            partial(stored_bytes, generations.picture(scope, image_id=picture["image_id"]), _context(board, scope)),
+        ),
         file_name=f"{words.shortened(picture['image_id'], 80)}.{kind}",
         mime=f"image/{kind}",
         key=f"download-{picture['image_id']}",

@@ -63,8 +63,8 @@ def latest(board: Board, scope: Scope, wanted: Sought, looks_like: str, result: 
     if looks_like == TABLE:
         tables.generations(
             result.frame,
-            may_read_prompts=board.viewer.may_read_prompts,
-            role_name=viewer.ROLE_NAMES[board.viewer.role],
+            may_read_prompts=board.viewer.reads_prompts_of(scope),
+            hidden=viewer.hidden_prompts(),
             zone=board.zone,
             key=f"latest-{page}",
         )
@@ -74,10 +74,9 @@ def latest(board: Board, scope: Scope, wanted: Sought, looks_like: str, result: 
 
 
 def _grid(board: Board, scope: Scope, result: Result) -> None:
-    may_see = board.viewer.may_read_prompts
+    may_see = board.viewer.reads_prompts_of(scope)
     if not may_see:
-        role = viewer.ROLE_NAMES[board.viewer.role].lower()
-        st.caption(f"Prompts and images are hidden for the role {role}.")
+        st.caption(f"Prompts and images are {viewer.hidden_prompts()}.")
     rows = records(result.frame)
     pictures = _pictures(board, scope, rows) if may_see else {}
     with st.grid(5, min_column_width=168, gap="small"):

@@ -42,6 +42,12 @@ def run(
     configure_logging(settings.log_format, settings.log_level)
     _refuse_taken_port(settings)
     held = _own_database(settings) if settings.database_url is not None else _embedded(settings, dataset)
+    if held.admission is not None:
+        try:
+            held.admission.check()
+        except BaseException:
+            held.close()
+            raise
     services.install(held)
     for notice in held.notices:
         _say(f"note: {notice}")
@@ -131,6 +137,8 @@ def _serve(settings: Settings) -> None:
         log_config=None,
         log_level=settings.log_level.lower(),
         timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_S,
+        # Who is at the other end decides whose header is believed.
+        proxy_headers=settings.auth != "header",
     )
 
 

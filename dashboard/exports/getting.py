@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import address, filters, places, words
+from dashboard import address, filters, fragments, places, words
 from dashboard import viewer as viewers
 from dashboard.browser import this_browser
 from dashboard.export_links import Person, RefusedError
@@ -34,7 +34,7 @@ def panel(wanted: Wanted, contents: Contents, place: Any) -> None:
     """The controls, and what is under way. It runs by itself: a press on its button leaves the page as it is, and a
     page that is being drawn anew while a part of it draws itself can be left half empty by Streamlit."""
 
-    @st.fragment
+    @fragments.fragment
     def the_file() -> None:
         _controls(wanted, contents)
 
@@ -138,7 +138,8 @@ def begin(
         st.session_state[_SAID] = NO_COOKIE
         return
     try:
-        job = current().exporter.order(order, Person(who.name, who.role, browser), previewed, earlier)
+        person = Person(who.name, who.role, browser, who.who)
+        job = current().exporter.order(order, person, previewed, earlier, who.identity)
     except RefusedError as refused:
         st.session_state[_SAID] = refused.sentence
         return
@@ -150,19 +151,19 @@ def asker(report: str) -> viewers.Viewer:
     who = viewers.viewer()
     if not places.may_open("exports") or not who.may_take(report):
         raise NotFoundError("this report is not open to your role; choose another one")
-    return who
+    return who.taking(report)
 
 
 def _under_way(wanted: Wanted, browser: str) -> None:
     """One's own jobs, looked at again and again for as long as one has not ended."""
     run_id = wanted.board.visit.run_id
-    is_busy = any(not one.has_ended for one in _jobs(wanted, browser))
+    is_busy = any(not one.has_ended for one in _jobs(browser))
 
-    @st.fragment(run_every=LOOK_EVERY_S if is_busy else None)
+    @fragments.fragment(run_every=LOOK_EVERY_S if is_busy else None)
     def look() -> None:
         is_page_run = st.session_state.get(_WATCHED) != run_id
         st.session_state[_WATCHED] = run_id
-        jobs = _jobs(wanted, browser)
+        jobs = _jobs(browser)
         if is_busy and not is_page_run and all(one.has_ended for one in jobs):
             st.rerun()  # which reads the register anew, and looks no more
         for job in _shown(jobs):
@@ -171,10 +172,14 @@ def _under_way(wanted: Wanted, browser: str) -> None:
     look()
 
 
-def _jobs(wanted: Wanted, browser: str) -> list[Job]:
+def _jobs(browser: str) -> list[Job]:
     """Those of who looks now: somebody else may have looked in this browser before, and what they took is theirs."""
-    now = Person(wanted.board.viewer.name, viewers.role(), browser)
-    return [one for one in current().exporter.jobs_of(browser) if one.person == now]
+    who = viewers.viewer()
+    return [
+        one
+        for one in current().exporter.jobs_of(browser)
+        if (one.person.name, one.person.who) == (who.name, who.who) and one.person.role in who.roles
+    ]
 
 
 def _shown(jobs: Sequence[Job]) -> list[Job]:

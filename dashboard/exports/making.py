@@ -21,11 +21,24 @@ FIRST_ROWS = 10
 
 def export_of(services: Services, job: Job, export_id: str) -> Export:
     """The run of a job. NotFoundError when its person may no longer have what it was ordered for."""
+    check(services, job)
+    return run_of(services, job.order, export_id)
+
+
+def check(services: Services, job: Job) -> None:
+    """NotFoundError when a job's person may not have it, or not any more; another error of queries.errors when that
+    cannot be known."""
     order = job.order
-    who = viewer_of(services, job.person.role)
-    if not who.may_take(order.report) or not who.scope.covers(order.scope):
-        raise NotFoundError("this report, or one of its tenants, is not open to your role any more; ask for it again")
-    return run_of(services, order, export_id)
+    who = viewer_of(services, job.person.role, job.identity)
+    if not who.may_take(order.report) or not who.may_open("exports"):
+        raise _not_open()
+    takes = who.taking(order.report)
+    if not takes.scope.covers(order.scope) or (order.with_prompts and not takes.reads_prompts_of(order.scope)):
+        raise _not_open()
+
+
+def _not_open() -> NotFoundError:
+    return NotFoundError("this report, or one of its tenants, is not open to your role any more; ask for it again")
 
 
 def run_of(services: Services, order: Order, export_id: str) -> Export:

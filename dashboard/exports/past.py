@@ -13,6 +13,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import filters, words
+from dashboard import viewer as viewers
 from dashboard.board import Board
 from dashboard.exporting import Earlier
 from dashboard.exports.contents import named_tenants, standing
@@ -45,11 +46,12 @@ class Past:
         return self._read
 
     def _read(self) -> Result:
-        who = self.board.viewer
+        who = viewers.viewer()
+        takes = [name for name in REPORTS if who.may_take(name)]
         asked: dict[str, Any] = {
-            "reports": [name for name in REPORTS if who.may_take(name)],
+            "reports": takes,
             # Whoever looks after some tenants sees what they took themselves: others' files are of other tenants.
-            "asked_by": None if who.scope.is_all else who.name,
+            "asked_by": None if all(who.taking(name).scope.is_all for name in takes) else who.name,
             "limit": PAGE_ROWS,
             "offset": (page_number(PAGER) - 1) * PAGE_ROWS,
         }
@@ -91,10 +93,10 @@ def state_of(one: Registered, now: datetime) -> str:
 def order_again(one: Registered, who: Viewer, now: datetime) -> Order:
     """The order for the same file, as this person may have it now. An error says what they may not."""
     kept = one.filters
-    all_tenants = kept["tenants"] == "all"
+    scope = who.scope if kept["tenants"] == "all" else who.scope.narrowed(kept["tenants"])
     return Order(
         report=one.report,
-        scope=who.scope if all_tenants else who.scope.narrowed(kept["tenants"]),
+        scope=scope,
         zone=kept["zone"],
         first=_day(kept["from"]),
         last=_day(kept["to"]),
@@ -102,7 +104,7 @@ def order_again(one: Registered, who: Viewer, now: datetime) -> Order:
         format=one.format,  # type: ignore[arg-type]  # checked by the order
         dialect=kept.get("dialect") or "plain",
         guarded=kept["guarded"],
-        with_prompts=who.may_read_prompts,
+        with_prompts=who.reads_prompts_of(scope),
     )
 
 
@@ -127,7 +129,7 @@ def _one(board: Board, one: Registered) -> None:
 
 def _fetch_again(board: Board, one: Registered) -> None:
     try:
-        order = order_again(one, board.viewer, filters.utc_now())
+        order = order_again(one, asker(one.report), filters.utc_now())
         said = standing(order, board.zone)
     except UsageDashboardError as error:
         st.caption(words.plain(words.sentence(error.message)))

@@ -78,13 +78,13 @@ def ordered(
         format=kind,
         dialect=dialect,
         guarded=guarded,
-        with_prompts=who.may_read_prompts,
+        with_prompts=who.reads_prompts_of(scope),
     )
 
 
 def open_wanted(board: Board) -> Wanted:
     """The controls of the page, read; ends the run when nothing can be ordered."""
-    takes = {name: one for name, one in REPORTS.items() if board.viewer.may_take(name)}
+    takes = {name: one for name, one in REPORTS.items() if _is_offered(board.viewer, one)}
     if not takes:
         panels.no_permission("of yours", "Exports")
         st.stop()
@@ -110,12 +110,18 @@ def open_wanted(board: Board) -> Wanted:
         )
     board.filter_row()
     report = takes[name]
+    board.viewer = board.viewer.taking(name)
     if not report.has_period:
         st.caption(f"{report.title} are as they are now: the period above does not count for this report.")
     scope = _tenants(board) if report.has_tenants else Scope.all_tenants()
     address.show(wrong)
     first, last = _dates(board, report)
     return Wanted(board, report, scope, board.zone, first, last)
+
+
+def _is_offered(who: Viewer, report: Report) -> bool:
+    """What is not of tenants is of all of them: it is no report for somebody who sees some."""
+    return who.may_take(report.name) and (report.has_tenants or who.taking(report.name).scope.is_all)
 
 
 def _dates(board: Board, report: Report) -> tuple[date | None, date | None]:

@@ -49,7 +49,7 @@ class Indexes:
     @property
     def maker(self) -> IndexChanges | None:
         """What applies changes, for those who may: an administrator, on the embedded demo."""
-        is_admin = self.board.viewer.role == "admin"
+        is_admin = "admin" in self.board.viewer.roles
         return current().index_changes if is_admin and current().is_demo else None
 
     @property

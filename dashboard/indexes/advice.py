@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import streamlit as st
 
-from dashboard import panels, places, words
+from dashboard import fragments, panels, places, words
 from dashboard.indexes import Indexes, applying, choices, panel
 from dashboard.services import current
 from queries.performance.advice import TENANT_KINDS, Advice
@@ -79,7 +79,7 @@ def _watch(shown: Indexes) -> None:
     """Say how far it is, and draw the page anew when it is there."""
     run_id, asked = shown.board.visit.run_id, shown.chosen.asked
 
-    @st.fragment(run_every=LOOK_EVERY_S)
+    @fragments.fragment(run_every=LOOK_EVERY_S)
     def look() -> None:
         standing = current().advisor.look(asked)
         is_page_run = st.session_state.get("advice_watched") != run_id

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from dashboard import auditing, words
+from dashboard import auditing, viewer, words
 from dashboard.indexes import Indexes
 from dashboard.services import current
 from dashboard.viewer import Viewer
-from queries.errors import ArgumentError, UsageDashboardError
+from queries.errors import ArgumentError, NotFoundError, UsageDashboardError
 from queries.performance.findings import Finding
 from queries.performance.index_offers import Lookup, Offer
 from queries.performance.workload import Origin
@@ -65,6 +65,8 @@ def start(token: str, who: Viewer) -> None:
     if maker is None:
         return
     try:
+        if "admin" not in viewer.viewer().roles:  # read again: it may have been taken away since
+            raise NotFoundError("indexes are made and dropped by administrators; ask one of them")
         offer = maker.start(token, who.name).offer
     except UsageDashboardError as error:
         st.session_state[_REFUSED] = error.message

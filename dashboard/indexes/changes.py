@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from dashboard import words
+from dashboard import fragments, words
 from dashboard.indexes import Indexes, applying, panel
 from dashboard.services import current
 from queries.errors import UsageDashboardError
@@ -52,7 +52,7 @@ def section(shown: Indexes) -> None:
 def _watch(shown: Indexes, maker: IndexChanges, job: Job) -> None:
     run_id = shown.board.visit.run_id
 
-    @st.fragment(run_every=LOOK_EVERY_S)
+    @fragments.fragment(run_every=LOOK_EVERY_S)
     def look() -> None:
         is_page_run = st.session_state.get("change_watched") != run_id
         st.session_state["change_watched"] = run_id

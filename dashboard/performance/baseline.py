@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import panels, words
+from dashboard import panels, viewer, words
 from dashboard.board import Board
 from dashboard.performance import choices
 from dashboard.performance.choices import Chosen
@@ -73,6 +73,7 @@ def _save(board: Board, chosen: Chosen) -> None:
 def _keep(who: str, chosen: Chosen) -> None:
     """Save what the chosen time says of every question. A callback."""
     try:
+        viewer.viewer().at("performance")  # read again: it may have been taken away since
         name = baselines.release_name(str(st.session_state.get(_NAME) or ""))
         figures = log_reading.by_query(current().database, chosen.everything, current().monitor)
         kept = baselines.save(current().database, name, figures, saved_by=who)
@@ -85,6 +86,7 @@ def _keep(who: str, chosen: Chosen) -> None:
 
 def _remove(release: str) -> None:
     try:
+        viewer.viewer().at("performance")
         baselines.forget(current().database, release)
     except UsageDashboardError as error:
         st.session_state[_SAID] = words.sentence(error.message)

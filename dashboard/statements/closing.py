@@ -11,7 +11,7 @@ from datetime import date, datetime
 
 import streamlit as st
 
-from dashboard import auditing, filters, words
+from dashboard import auditing, filters, fragments, words
 from dashboard import viewer as viewers
 from dashboard.services import current
 from dashboard.statements.choices import Chosen, named
@@ -107,7 +107,8 @@ def start(closer: Closer, month: date, zone: str) -> None:
 def _asker() -> viewers.Viewer:
     """Who presses the button now; NotFoundError when closing is not theirs."""
     who = viewers.viewer()
-    if not who.may_open("statements"):
+    # A month is closed for all tenants.
+    if not who.may_open("statements") or not who.at("statements").scope.is_all:
         raise NotFoundError("closing a month is not open to your role any more; ask finance or an administrator")
     return who
 
@@ -134,7 +135,7 @@ def _watch(chosen: Chosen, job: Job) -> None:
     run_id = chosen.board.visit.run_id
     st.session_state[_FOLLOWED] = id(job)
 
-    @st.fragment(run_every=LOOK_EVERY_S)
+    @fragments.fragment(run_every=LOOK_EVERY_S)
     def look() -> None:
         is_page_run = st.session_state.get("closing_watched") != run_id
         st.session_state["closing_watched"] = run_id

@@ -44,18 +44,17 @@ def generations(
     frame: pd.DataFrame,
     *,
     may_read_prompts: bool,
-    role_name: str,
+    hidden: str,
     zone: str,
     key: str,
     with_tenant: bool = False,
 ) -> None:
-    """`generations.latest` as a table. A role that may not read prompts gets none sent to its browser."""
+    """`generations.latest` as a table. Who may not read prompts gets none sent to their browser."""
     columns: dict[str, Any] = {"created": frame["created_at"]}
     if with_tenant:
         columns["tenant"] = [_line(one) for one in frame["tenant"]]
     columns |= _what_it_was(frame)
     columns["images"] = frame["images"]
-    hidden = f"hidden for the role {role_name.lower()}"
     columns["prompt"] = list(frame["prompt"]) if may_read_prompts else [hidden] * len(frame)
     columns["error"] = frame["error"]
     static_table(

@@ -168,8 +168,8 @@ def behind(chosen: Chosen, result: Result) -> None:
         return
     usage_tables.generations(
         result.frame,
-        may_read_prompts=board.viewer.may_read_prompts,
-        role_name=viewer.ROLE_NAMES[board.viewer.role],
+        may_read_prompts=board.viewer.reads_prompts_of(result.query.scope),
+        hidden=viewer.hidden_prompts(),
         zone=board.zone,
         key=f"behind-{page}",
         with_tenant=not chosen.is_one,

@@ -180,13 +180,13 @@ def test_a_page_without_a_period_has_names_without_one() -> None:
 @pytest.mark.parametrize("role", ROLES)
 def test_prompts_and_pictures_are_for_those_who_may_read_them(role: Any) -> None:
     columns = {one: pd.Series(["x"], dtype=pd.ArrowDtype(pa.string())) for one in ("prompt", "image_url", "user")}
-    taken = downloads.columns_for(pd.DataFrame(columns), Viewer("x", role, Scope.all_tenants()))
+    taken = downloads.columns_for(pd.DataFrame(columns), Viewer("x", role, Scope.all_tenants()), Scope.of("a"))
     assert taken == (["prompt", "image_url", "user"] if role in ("account_manager", "admin") else ["user"])
 
 
 def test_the_bytes_of_pictures_are_no_column() -> None:
     frame = pd.DataFrame({"data": pd.Series([b"GIF"], dtype=pd.ArrowDtype(pa.binary())), "n": [1]})
-    assert downloads.columns_for(frame, Viewer("x", "admin", Scope.all_tenants())) == ["n"]
+    assert downloads.columns_for(frame, Viewer("x", "admin", Scope.all_tenants()), Scope.of("a")) == ["n"]
 
 
 def buttons(app: Any) -> list[Any]:
