@@ -10,6 +10,7 @@ from rich.console import Console
 from dashboard.commands.advise import advise_command
 from dashboard.commands.alerts import alerts
 from dashboard.commands.close_month import close_month
+from dashboard.commands.connect import connect
 from dashboard.commands.demo import demo_app
 from dashboard.commands.digest import digest
 from dashboard.commands.export import export
@@ -29,6 +30,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.command()(run)
+app.command()(connect)
 app.command()(migrate)
 app.command("grant-sql")(grant_sql)
 app.command()(refresh)

@@ -23,8 +23,8 @@ from starlette.types import Receive, Scope, Send
 
 from dashboard.browser import browser_of
 from dashboard.export_links import AGAIN, PREFIX, RefusedError
+from dashboard.export_rights import check_rights, watched, who_asks
 from dashboard.exporting import Exporter, Job, ReaderLeftError
-from dashboard.exports.making import check
 from dashboard.services import current
 from dashboard.words import sentence
 from queries.errors import (
@@ -48,9 +48,6 @@ _MOST_PIECES = 4
 TAKEN_WITHIN_S = 60.0
 # How often a request that waits for its turn looks.
 _LOOK_S = 0.1
-# How often it is asked whether a file's person may still have it.
-_CHECK_EVERY_S = 5.0
-_FORBIDDEN = "its person may not have it any more"
 _SAFE_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store, private",
@@ -79,8 +76,8 @@ async def fetch(request: Request) -> Response:
     """One file, once. It waits here for its turn when others are under way."""
     exporter = current().exporter
     try:
-        job = exporter.opened(request.path_params["token"], browser_of(request.cookies), who=await _who(request))
-        await _check(job)
+        job = exporter.opened(request.path_params["token"], browser_of(request.cookies), who=await who_asks(request))
+        await check_rights(job)
         if request.scope["http_version"] == "1.0":
             # There, a connection that is cut cannot be told from a file that has ended.
             raise RefusedError(505, "Files need HTTP/1.1. Set it between the proxy and this server, and ask again.")
@@ -107,9 +104,9 @@ async def manifest(request: Request) -> Response:
         # A long file outlives the link that it was fetched by.
         longer_s = held.settings.export_timeout_s
         job = held.exporter.opened(
-            request.path_params["token"], browser_of(request.cookies), who=await _who(request), longer_s=longer_s
+            request.path_params["token"], browser_of(request.cookies), who=await who_asks(request), longer_s=longer_s
         )
-        await _check(job)
+        await check_rights(job)
         if job.manifest is None:
             raise RefusedError(409, "The file has not ended, so there is no manifest of it. Ask again when it has.")
     except RefusedError as refused:
@@ -119,50 +116,6 @@ async def manifest(request: Request) -> Response:
 
 
 ROUTES = [Route(PREFIX + "{token}", fetch), Route(PREFIX + "{token}/manifest", manifest)]
-
-
-async def _who(request: Request) -> str:
-    """What stands for who has signed in in this browser; empty where nobody signs in. RefusedError for nobody."""
-    admission = current().admission
-    if admission is None:
-        return ""
-    identity = admission.of_request(request.cookies, request.headers)
-    try:
-        is_signed_in = identity is not None and await asyncio.to_thread(admission.is_signed_in, identity)
-    except UsageDashboardError as error:
-        raise _unknown(error) from None
-    if identity is None or not is_signed_in:
-        raise RefusedError(401, "Nobody is signed in in this browser. Open the dashboard, sign in, and ask again.")
-    return identity.digest
-
-
-async def _check(job: Job) -> None:
-    """RefusedError when the job's person may not have it any more."""
-    services = current()
-    if services.admission is None:
-        return
-    try:
-        await asyncio.to_thread(check, services, job)
-    except NotFoundError as error:
-        services.exporter.forbid(job, _FORBIDDEN)
-        raise RefusedError(403, f"There is no file: {error.message}.") from None
-    except UsageDashboardError as error:
-        raise _unknown(error) from None
-
-
-def _unknown(error: UsageDashboardError) -> RefusedError:
-    return RefusedError(503, f"There is no file: {error.message}. Reference {error.reference}.")
-
-
-async def _watched(exporter: Exporter, job: Job) -> None:
-    """While a file is on its way, ask again and again whether its person may have it, and end it when not."""
-    while True:
-        await asyncio.sleep(_CHECK_EVERY_S)
-        try:
-            await _check(job)
-        except RefusedError:
-            exporter.forbid(job, _FORBIDDEN)
-            return
 
 
 class Streaming(Response):
@@ -176,7 +129,7 @@ class Streaming(Response):
         pipe = Pipe(asyncio.get_running_loop(), lasts_s=current().settings.export_timeout_s)
         threading.Thread(target=self._copy, args=(pipe,), name=f"export {self._job.id}", daemon=True).start()
         leaving, why = asyncio.create_task(_gone(receive)), None
-        watching = asyncio.create_task(_watched(self._exporter, self._job))
+        watching = asyncio.create_task(watched(self._job))
         try:
             try:
                 piece = await _first_of(pipe, leaving)

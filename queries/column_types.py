@@ -37,19 +37,31 @@ class AwareTime(sa.types.TypeDecorator[datetime]):
 
 
 def ours(type_: sa.types.TypeEngine[Any]) -> sa.types.TypeEngine[Any]:
-    """The live catalog's type, with times made strict."""
+    """The live catalog's type with times made strict: the same whether a table, its SELECT or the view of it was
+    asked."""
+    if isinstance(type_, postgresql.DOMAIN):
+        return ours(type_.data_type)
     if isinstance(type_, sa.TIMESTAMP):
         return AwareTime() if type_.timezone else NaiveUtc()
-    return type_
-
-
-def computed(type_: sa.types.TypeEngine[Any]) -> sa.types.TypeEngine[Any]:
-    """The type of a column that a SELECT gives: the same whether its SELECT or the view of it was asked."""
     if isinstance(type_, sa.Float):
         return sa.Double()
-    return sa.Text() if isinstance(type_, sa.VARCHAR) else ours(type_)
+    return sa.Text() if isinstance(type_, sa.VARCHAR) else type_
 
 
+def cast_to(key: str, type_: sa.types.TypeEngine[Any]) -> sa.types.TypeEngine[Any] | None:
+    """What a column of this type has to be cast to before a statement can do with it what it does with this logical
+    column: credits are exact, and names are texts. None where it can stay as it is."""
+    if key in _EXACT and isinstance(type_, sa.Float | postgresql.MONEY):
+        return sa.Numeric()
+    is_text = isinstance(type_, sa.String | sa.Enum)
+    is_code = key in _CODES and isinstance(type_, sa.Integer | sa.Numeric | sa.Boolean)
+    return sa.Text() if (key in _TEXTS or key in _CODES) and not is_text and not is_code else None
+
+
+_EXACT = ("credits_used", "amount", "balance", "price_paid", "credits_per_period")
+_TEXTS = ("name", "email", "role", "plan", "model", "prompt", "error", "url", "currency")
+# These may be numbers too, which a mapping gives their meaning.
+_CODES = ("type", "status")
 TIMES = ("created_at", "updated_at", "completed_at", "period_start", "period_end", "reset_at")
 _INTEGERS = ("credits_per_period", "balance", "amount", "count", "limit", "credits_used", "duration_ms", "size_bytes")
 _ENUMS: dict[tuple[str, str], tuple[str, tuple[str, ...]]] = {

@@ -23,7 +23,8 @@ class Trouble:
 
 UNKNOWN = Trouble("away", "the database does not answer; the page tries again by itself")
 
-_ADDRESS = "DATABASE_URL or DIRECT_URL"
+# How the sentences call the address.
+ADDRESS = "DATABASE_URL or DIRECT_URL"
 # In this order: of two attempts (two addresses of a host, with and without TLS) the one that says most counts.
 _KNOWN: tuple[tuple[str, Kind, str], ...] = (
     (
@@ -31,19 +32,19 @@ _KNOWN: tuple[tuple[str, Kind, str], ...] = (
         r"password authentication failed|no password supplied|SASL authentication failed|no such user"
         r"|role \"[^\"]*\" does not exist|authentication failed for user|is not permitted to log in",
         "refused",
-        f"the database refused the role or its password; check both in {_ADDRESS}, where characters such as @ : / and %"
+        f"the database refused the role or its password; check both in {ADDRESS}, where characters such as @ : / and %"
         " are written as %40 %3A %2F and %25",
     ),
     (
         r"database \"[^\"]*\" does not exist|no such database",
         "refused",
-        f"there is no database of this name on the server; check the last part of {_ADDRESS}",
+        f"there is no database of this name on the server; check the last part of {ADDRESS}",
     ),
     (
         r"^(?!.*, SSL encryption).*no pg_hba\.conf entry.*no encryption|connection requires a valid client certificate"
         r"|connection is insecure",
         "refused",
-        f"the server asks for TLS or a client certificate; add sslmode=require (and sslcert, sslkey) to {_ADDRESS}",
+        f"the server asks for TLS or a client certificate; add sslmode=require (and sslcert, sslkey) to {ADDRESS}",
     ),
     (
         r"no pg_hba\.conf entry|pg_hba\.conf rejects",
@@ -54,35 +55,35 @@ _KNOWN: tuple[tuple[str, Kind, str], ...] = (
         r"could not translate host name|failed to resolve host|Name or service not known|nodename nor servname"
         r"|No address associated with hostname",
         "refused",
-        f"the database's host is not known; check its name in {_ADDRESS}",
+        f"the database's host is not known; check its name in {ADDRESS}",
     ),
     (
         r"does not match host name|certificate .* for .* hostname mismatch",
         "refused",
-        f"the server's certificate is for another host; write the host that it was made for in {_ADDRESS}",
+        f"the server's certificate is for another host; write the host that it was made for in {ADDRESS}",
     ),
     (
         r"certificate verify failed|certificate has expired|self[- ]signed certificate",
         "refused",
-        f"the server's certificate is not trusted; set sslrootcert in {_ADDRESS} to the certificate of who signed it,"
+        f"the server's certificate is not trusted; set sslrootcert in {ADDRESS} to the certificate of who signed it,"
         " or to system",
     ),
     (
         r"root certificate file|could not load (?:system )?root certificate|weak sslmode",
         "refused",
-        f"the root certificates cannot be read; set sslrootcert in {_ADDRESS} to their file, or to system"
+        f"the root certificates cannot be read; set sslrootcert in {ADDRESS} to their file, or to system"
         " with sslmode=verify-full",
     ),
     (
         r"could not (?:read|load) (?:certificate|private key) file|private key file|certificate file",
         "refused",
-        f"the client's certificate or its key cannot be read; check sslcert and sslkey in {_ADDRESS}, and who may read"
+        f"the client's certificate or its key cannot be read; check sslcert and sslkey in {ADDRESS}, and who may read"
         " the files",
     ),
     (
         r"server does not support SSL|channel binding .* required|server requires channel binding",
         "refused",
-        f"the server does not speak TLS as {_ADDRESS} asks for it; turn TLS on there, or, only on a network that you"
+        f"the server does not speak TLS as {ADDRESS} asks for it; turn TLS on there, or, only on a network that you"
         " trust, write sslmode=disable",
     ),
     (
@@ -90,13 +91,13 @@ _KNOWN: tuple[tuple[str, Kind, str], ...] = (
         r"|unsupported frontend protocol|lost synchronization with server|invalid message (?:length|type)"
         r"|packet length too long|record layer failure|unexpected message|message contents do not agree",
         "refused",
-        f"what answers there is not PostgreSQL; check host and port in {_ADDRESS}",
+        f"what answers there is not PostgreSQL; check host and port in {ADDRESS}",
     ),
     (
         r"invalid (?:sslmode|sslnegotiation|channel_binding|gssencmode|target_session_attrs|port|connection option)"
         r"|invalid integer value|invalid URI query parameter|invalid .* value:",
         "refused",
-        f"an option of {_ADDRESS} is not known or has a value that is not accepted; write it as PostgreSQL's connection"
+        f"an option of {ADDRESS} is not known or has a value that is not accepted; write it as PostgreSQL's connection"
         " parameters are",
     ),
     (

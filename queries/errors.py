@@ -8,6 +8,7 @@ UsageDashboardError
 ├── NotFoundError            unknown, or outside what the viewer may see: never told apart
 ├── UnscopedStatementError   a statement reads a tenant-keyed table without its tenant predicate
 ├── MappingError             a mapped table or column is not in the database
+├── ConnectError             a database cannot be mapped without an answer that only a person has
 ├── UnreadableFrameError     bytes from a cache are not a frame of ours
 ├── ReaderGoneError          nobody waits for the answer any more
 ├── WebhookError             a webhook did not take what was posted
@@ -74,6 +75,10 @@ class UnscopedStatementError(UsageDashboardError):
 
 class MappingError(UsageDashboardError):
     """A mapped table or column is not in the database."""
+
+
+class ConnectError(UsageDashboardError):
+    """A database cannot be mapped: nothing is there, or only a person can say what is what."""
 
 
 class ReaderGoneError(UsageDashboardError):

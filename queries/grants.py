@@ -44,6 +44,7 @@ def grants(wish: Wish, mapping: NameMapping, readable: Readable) -> str:
         parts += [_UNWALLED, *_selecting(wish.reader, readable)]
     else:
         parts += [*_owner_part(wish.owner, wish.reader, readable), _WALLED, _our_part(wish.reader, mapping)]
+        parts += [_BEHIND_WALLS, _taking_back(wish.reader, readable)]
     parts += [_statistics(wish)]
     if wish.owner is not None:
         parts += [_audit_part(wish.owner)]
@@ -63,6 +64,10 @@ _WALLED = f"""\
 -- What the role reads: views and tables in the schema {OUR_SCHEMA}, and nothing of the application's. `python -m
 -- dashboard migrate` makes them, and gives them to the role that is in DATABASE_URL; this does the same for those that
 -- are there, so run it after the first migrate too.
+"""
+_BEHIND_WALLS = """\
+-- What this role was given on the mapped tables themselves, by an earlier run without DIRECT_URL for one, leads past the
+-- walls. It is taken back, but from tables that it owns.
 """
 
 
@@ -115,6 +120,25 @@ def _our_part(reader: str, mapping: NameMapping) -> str:
     END LOOP;
 """
     return _do(body, declare="DECLARE one text; ") + "\n"
+
+
+def _taking_back(reader: str, readable: Readable) -> str:
+    listed = ",\n        ".join(_literal(f"{quoted(schema)}.{quoted(table)}") for schema, table in sorted(readable))
+    body = f"""
+    FOREACH one IN ARRAY ARRAY[
+        {listed}
+    ] LOOP
+        its_owner := NULL;
+        SELECT relowner INTO its_owner FROM pg_class WHERE oid = to_regclass(one);
+        IF NOT pg_has_role({_literal(reader)}, its_owner, 'USAGE') THEN
+            EXECUTE format('REVOKE ALL ON %s FROM %I', to_regclass(one), {_literal(reader)});
+        END IF;
+    END LOOP;
+"""  # noqa: S608 - names are quoted, and nothing is run here
+    schemas = "".join(
+        f"\nREVOKE USAGE ON SCHEMA {quoted(one)} FROM {quoted(reader)};" for one in sorted({one for one, _ in readable})
+    )
+    return _do(body, declare="DECLARE one text; its_owner oid; ") + schemas + "\n"
 
 
 def _statistics(wish: Wish) -> str:

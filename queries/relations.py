@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine.interfaces import Dialect
 
-from queries.column_types import TIMES, AwareTime, NaiveUtc, computed, default_type, ours
+from queries.column_types import TIMES, AwareTime, NaiveUtc, cast_to, default_type, ours
 from queries.derived import as_source, quoted
 from queries.errors import MappingError
 from queries.mapping import Mapping as Names
@@ -50,10 +50,12 @@ FROM pg_type AS t JOIN pg_namespace AS n ON n.oid = t.typnamespace WHERE t.oid =
 
 @dataclass(frozen=True)
 class Relation:
-    """One logical table: the types of all its columns, and the SELECT of its rows where it is a derived one."""
+    """One logical table: the types of all its columns and what they are called in it, and the SELECT of its rows where
+    it is a derived one."""
 
     types: Types
-    sql: str | None
+    names: dict[str, str]
+    sql: str | None = None
 
 
 def live_relations(connection: sa.Connection, mapping: Names) -> dict[str, Relation]:
@@ -74,14 +76,29 @@ def live_relations(connection: sa.Connection, mapping: Names) -> dict[str, Relat
 
 def relations(mapping: Names, types: Mapping[str, Types], sources: Mapping[str, str | None]) -> dict[str, Relation]:
     """The same from the types of the columns that there are, and the SELECTs of those tables that are ones."""
-    whole = {logical: _with_missing(mapping, logical, types) for logical in mapping.tables}
-    made = {
-        logical: Relation(whole[logical], _sql(logical, one, whole[logical], sources[logical]))
-        for logical, one in mapping.tables.items()
-    }
+    made = {logical: _relation(mapping, logical, types, sources[logical]) for logical in mapping.tables}
     if mapping.derives_ledger:
-        made["credit_transaction"] = _derived_ledger(mapping, made["generation"], whole["credit_transaction"])
+        made["credit_transaction"] = _derived_ledger(mapping, made["generation"], made["credit_transaction"].types)
     return made
+
+
+def _relation(mapping: Names, logical: str, types: Mapping[str, Types], source: str | None) -> Relation:
+    one, there = mapping.tables[logical], types[logical]
+    casts = {key: cast for key, type_ in there.items() if (cast := cast_to(key, type_)) is not None}
+    whole = {**_with_missing(mapping, logical, types), **casts}
+    if not one.is_derived and not casts:
+        return Relation(whole, dict(one.columns))
+    names = {key: key for key in whole}
+    if one.missing:
+        nothing = ", ".join(f"{_null(type_)} AS {quoted(key)}" for key, type_ in whole.items())
+        return Relation(whole, names, f"SELECT {nothing} WHERE false")
+    if source is None:
+        return Relation(whole, names, _named_sql(one, whole, logical, casts))
+    physical = {key: key if one.columns[key] else "" for key in whole}
+    columns = _columns(logical, physical, whole, casts)
+    # A row that an outer join found no tenant for is nobody's.
+    sql = f"SELECT {columns} FROM {as_source(source)} AS source WHERE {quoted(_TENANT)} IS NOT NULL"  # noqa: S608
+    return Relation(whole, names, sql)
 
 
 def default_relations(mapping: Names) -> dict[str, Relation]:
@@ -173,7 +190,7 @@ def selected_types(connection: sa.Connection, logical: str, source: str) -> Type
     columns = list(described.description)
     rows = connection.execute(sa.text(_TYPES), {"oids": [one.type_code for one in columns]}).mappings()
     known = {row["oid"]: row for row in rows}
-    return {one.name: computed(_type(one, known[one.type_code])) for one in columns}
+    return {one.name: ours(_type(one, known[one.type_code])) for one in columns}
 
 
 def _type(column: Any, row: Any) -> sa.types.TypeEngine[Any]:
@@ -208,8 +225,7 @@ def _named_types(connection: sa.Connection, named: Mapping[str, TableMapping]) -
                     f"{_close(physical, there)}; map it by [tables.{logical}] columns.{key} in the mapping file"
                     ' (MAPPING_FILE), to "" where there is none'
                 )
-        made = computed if one.is_derived else ours
-        types[logical] = {key: made(there[physical]) for key, physical in one.columns.items() if physical}
+        types[logical] = {key: ours(there[physical]) for key, physical in one.columns.items() if physical}
     return types
 
 
@@ -267,30 +283,19 @@ def _type_of_missing(types: Mapping[str, Types], logical: str, key: str) -> sa.t
     return sa.Text() if isinstance(default, sa.Enum) else default
 
 
-def _sql(logical: str, one: TableMapping, types: Types, source: str | None) -> str | None:
-    if not one.is_derived:
-        return None
-    if one.missing:
-        nothing = ", ".join(f"{_null(type_)} AS {quoted(key)}" for key, type_ in types.items())
-        return f"SELECT {nothing} WHERE false"
-    if source is None:
-        return _named_sql(one, types, logical)
-    physical = {key: key if one.columns[key] else "" for key in types}
-    columns = _columns(logical, physical, types)
-    # A row that an outer join found no tenant for is nobody's.
-    return f"SELECT {columns} FROM {as_source(source)} AS source WHERE {quoted(_TENANT)} IS NOT NULL"  # noqa: S608
-
-
-def _named_sql(one: TableMapping, types: Types, logical: str = "") -> str:
-    columns = _columns(logical, one.columns, types)
+def _named_sql(one: TableMapping, types: Types, logical: str = "", casts: Types | None = None) -> str:
+    columns = _columns(logical, one.columns, types, casts or {})
     return f"SELECT {columns} FROM {quoted(one.schema)}.{quoted(one.name)}"  # noqa: S608 - quoted
 
 
-def _columns(logical: str, physical: Mapping[str, str], types: Types) -> str:
-    return ", ".join(
-        f"{quoted(physical[key]) if physical[key] else _assumed(logical, key, physical, type_)} AS {quoted(key)}"
-        for key, type_ in types.items()
-    )
+def _columns(logical: str, physical: Mapping[str, str], types: Types, casts: Types) -> str:
+    def given(key: str) -> str:
+        if not physical[key]:
+            return _assumed(logical, key, physical, types[key])
+        cast = f"::{casts[key].compile(_DIALECT)}" if key in casts else ""
+        return f"{quoted(physical[key])}{cast}"
+
+    return ", ".join(f"{given(key)} AS {quoted(key)}" for key in types)
 
 
 def _assumed(logical: str, key: str, physical: Mapping[str, str], type_: sa.types.TypeEngine[Any]) -> str:
@@ -320,7 +325,7 @@ def _derived_ledger(mapping: Names, generation: Relation, types: Types) -> Relat
     }
     columns = ", ".join(f"{given.get(key) or _null(type_)} AS {quoted(key)}" for key, type_ in of_movement.items())
     sql = f"SELECT {columns} FROM {as_source(rows)} AS used WHERE {quoted('credits_used')} IS NOT NULL"  # noqa: S608
-    return Relation(of_movement, sql)
+    return Relation(of_movement, {key: key for key in of_movement}, sql)
 
 
 def _null(type_: sa.types.TypeEngine[Any]) -> str:

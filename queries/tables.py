@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from queries.column_types import AwareTime, NaiveUtc, computed, ours
+from queries.column_types import AwareTime, NaiveUtc, ours
 from queries.derived import DerivedTable
 from queries.errors import MappingError
 from queries.mapping import Mapping, prisma_mapping
@@ -255,25 +255,22 @@ def _natives(type_: sa.types.TypeEngine[Any], values: list[str]) -> list[Any]:
 
 
 def _walled_relations(connection: sa.Connection, mapping: Mapping) -> dict[str, Relation]:
-    """The types that the walls show: of a derived table under our names, of any other under theirs."""
+    """What the walls show: of a derived table under our names, of any other under theirs."""
     inspector = sa.inspect(connection)
-    names = [wall_name(logical) for logical in mapping.tables]
+    walls = [wall_name(logical) for logical in mapping.tables]
     kind = sa.engine.reflection.ObjectKind.ANY
-    described = inspector.get_multi_columns(schema=OUR_SCHEMA, filter_names=names, kind=kind)
+    described = inspector.get_multi_columns(schema=OUR_SCHEMA, filter_names=walls, kind=kind)
     shown = {name: {one["name"]: one["type"] for one in columns} for (_, name), columns in described.items()}
     found = {}
     for logical, one in mapping.tables.items():
-        there, made = shown.get(wall_name(logical), {}), computed if one.is_derived else ours
-        names_of = {key: _shown_name(mapping, logical, key) for key in one.columns}
-        if not set(names_of.values()) <= set(there):
+        there = shown.get(wall_name(logical), {})
+        # A table that is mapped by names has its own in the wall, unless it had to be cast.
+        is_theirs = not one.is_derived and set(one.columns.values()) <= set(there)
+        names = dict(one.columns) if is_theirs else {key: key for key in one.columns}
+        if not set(names.values()) <= set(there):
             raise MappingError(f"the wall before {logical} is not as it was made; run python -m dashboard migrate")
-        found[logical] = Relation({key: made(there[name]) for key, name in names_of.items()}, None)
+        found[logical] = Relation({key: ours(there[name]) for key, name in names.items()}, names)
     return found
-
-
-def _shown_name(mapping: Mapping, logical: str, key: str) -> str:
-    one = mapping.tables[logical]
-    return key if one.is_derived else one.columns[key]
 
 
 def _built(mapping: Mapping, walled: bool, found: dict[str, Relation]) -> Tables:
@@ -281,9 +278,7 @@ def _built(mapping: Mapping, walled: bool, found: dict[str, Relation]) -> Tables
     built: dict[str, Any] = {}
     for logical, one in mapping.tables.items():
         relation, info = found[logical], {"tenant_keyed": True, "logical": logical}
-        columns = [
-            sa.Column(_shown_name(mapping, logical, key), type_, key=key) for key, type_ in relation.types.items()
-        ]
+        columns = [sa.Column(relation.names[key], type_, key=key) for key, type_ in relation.types.items()]
         if relation.sql is not None and not walled:
             built[logical] = DerivedTable.of(wall_name(logical), relation.sql, *columns, info=info)
             continue

@@ -9,7 +9,6 @@ import streamlit as st
 from dashboard import auditing, viewer, words
 from dashboard.indexes import Indexes
 from dashboard.services import current
-from dashboard.viewer import Viewer
 from queries.errors import ArgumentError, NotFoundError, UsageDashboardError
 from queries.performance.findings import Finding
 from queries.performance.index_offers import Lookup, Offer
@@ -36,7 +35,7 @@ def offer(shown: Indexes, ddl: str, *, key: str, origins: Sequence[Origin] = (),
     label = "Make this index" if made.action == "create" else "Drop this index"
     with st.popover(label, icon=":material/build:", key=f"{key}-apply", disabled=is_busy):
         st.markdown(words.plain(_what_happens(made)))
-        st.button(f"{label} now", type="primary", on_click=start, args=(made.token, shown.board.viewer), key=key)
+        st.button(f"{label} now", type="primary", on_click=start, args=(made.token,), key=key)
 
 
 def statements(ddl: str | None, prisma: str | None) -> None:
@@ -59,13 +58,14 @@ def lookup_of(one: Finding) -> Lookup | None:
     return Lookup(one.schema, one.table, one.columns)
 
 
-def start(token: str, who: Viewer) -> None:
+def start(token: str) -> None:
     """Begin the change. A callback; what is refused is said on the page."""
     maker = current().index_changes
     if maker is None:
         return
     try:
-        if "admin" not in viewer.viewer().roles:  # read again: it may have been taken away since
+        who = viewer.viewer()  # read again: the right may have been taken away since
+        if "admin" not in who.roles:
             raise NotFoundError("indexes are made and dropped by administrators; ask one of them")
         offer = maker.start(token, who.name).offer
     except UsageDashboardError as error:

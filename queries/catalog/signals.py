@@ -143,9 +143,14 @@ def history_days(tables: Tables, scope: Scope, days: Days, rows: sa.CTE) -> sa.C
             tables.has(ledger.c.type, "transaction_type", "burned"),
         )
         .correlate(rows)
+        # One look into the index. Of an EXISTS the planner would read all charges there are into a hash: behind the
+        # wall it takes them for few.
+        .limit(1)
+        .scalar_subquery()
     )
     counted_days = sa.case(
-        (sa.exists(before), HISTORY_DAYS), else_=sa.func.coalesce(_TODAY - rows.c.first_place, 0, type_=sa.BigInteger())
+        (before.is_not(None), HISTORY_DAYS),
+        else_=sa.func.coalesce(_TODAY - rows.c.first_place, 0, type_=sa.BigInteger()),
     )
     return sa.cast(counted_days, sa.BigInteger)
 

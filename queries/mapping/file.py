@@ -41,7 +41,9 @@ def load_mapping(path: Path | None) -> Mapping:
     base = prisma_mapping()
     tables = {name: _table(name, base.tables, given) for name, given in _section(document, "tables").items()}
     values = {name: _value_map(name, base.values, given) for name, given in _section(document, "values").items()}
-    return Mapping({**base.tables, **tables}, {**base.values, **values})
+    mapping = Mapping({**base.tables, **tables}, {**base.values, **values})
+    _refuse_shared(mapping)
+    return mapping
 
 
 def written(mapping: Mapping) -> str:
@@ -129,6 +131,18 @@ def _named(logical: str, base: TableMapping, given: dict[str, Any], note: str) -
         raise MappingError(f"the mapping file maps two columns of {logical} to {twice[0]!r}; give each one of its own")
     _require(logical, made)
     return made
+
+
+def _refuse_shared(mapping: Mapping) -> None:
+    """A statement that joins two of ours cannot tell them apart when both are one table of theirs by its name."""
+    known: dict[tuple[str, str], str] = {}
+    for logical, one in mapping.tables.items():
+        first = logical if one.is_derived else known.setdefault((one.schema, one.name), logical)
+        if first != logical:
+            raise MappingError(
+                f'the mapping file maps both {first} and {logical} to "{one.schema}"."{one.name}"; write one of the two'
+                " as a SELECT"
+            )
 
 
 def _require(logical: str, made: TableMapping) -> None:

@@ -123,8 +123,7 @@ def show_new_schemas(engine: sa.Engine, mapping: Mapping, reader_role: str) -> b
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext(OUR_SCHEMA))))
             if not walls_stand(connection, mapping) or shows_all_schemas(connection, mapping):
                 return False
-            views = _renewed(connection, _application_walls(connection, mapping))
-            _give(connection, views, reader_role)
+            raise_walls(connection, mapping, reader_role)
             return True
     except sa.exc.SQLAlchemyError as error:
         raise translated(error) from error
@@ -182,7 +181,8 @@ def _renew(connection: sa.Connection, quote: IdentifierPreparer, wall: Wall) -> 
         f"CREATE OR REPLACE VIEW {view} WITH (security_barrier = true) AS"  # noqa: S608 - identifiers from the catalog, quoted
         f" SELECT {', '.join(quote.quote(name) for name in wall.columns)}"
         f" FROM {wall.source.replace('%', '%%')}"  # the driver's sign for a parameter
-        f" WHERE {only}((SELECT {_SETTING}) = '{ALL_TENANTS}'"
+        # What is asked once for the statement is a boolean: a text would be compared for each row.
+        f" WHERE {only}((SELECT {_SETTING} = '{ALL_TENANTS}')"
         f" OR {tenant} IN (SELECT unnest(NULLIF({_SETTING}, '{ALL_TENANTS}')::text[])::{wall.tenant_type}))"
     )
     try:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dashboard import entrance, export_route, services
+from dashboard import entrance, export_rights, services
 from dashboard.admission import Admission, Oidc, Provider
 from dashboard.browser import COOKIE
 from dashboard.export_links import Person
@@ -49,6 +49,7 @@ MAY = {
         "two": (MINE, ANOTHERS),
     },
     "query-log": {"engineer": (ALL,), "admin": (ALL,)},
+    "audit": {"admin": (ALL,)},
 }
 
 
@@ -206,7 +207,7 @@ def test_prompts_are_asked_for_once_more(site: Site) -> None:
 def test_a_file_on_its_way_ends_with_the_right_to_it(
     site: Site, change: Callable[[Site], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(export_route, "_CHECK_EVERY_S", 0.02)
+    monkeypatch.setattr(export_rights, "CHECK_EVERY_S", 0.02)
     job, answer = _running(site)
     change(site)
     _is_cut(job, answer)
@@ -221,7 +222,7 @@ def test_a_file_on_its_way_ends_with_the_sign_in(site: Site) -> None:
 
 
 def test_a_file_on_its_way_ends_when_roles_cannot_be_known(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(export_route, "_CHECK_EVERY_S", 0.02)
+    monkeypatch.setattr(export_rights, "CHECK_EVERY_S", 0.02)
     job, answer = _running(site)
     site.roles.error = DatabaseUnavailableError("away")
     site.admission.book.forget()

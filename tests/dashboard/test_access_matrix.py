@@ -32,6 +32,7 @@ OPENS = {
     **dict.fromkeys(("performance", "indexes", "plan"), ENGINEERS),
     "statements": FINANCE,
     "access": {"admin"},
+    "audit": {"admin"},
 }
 OF_ONE_TENANT = ("tenant", "burn", "timelines", "statements", "exports")
 PEOPLE = ("nobody", "stranger", "unverified", "manager", "engineer", "finance", "admin", "two")

@@ -150,6 +150,8 @@ def test_with_walls_the_reader_has_our_views_alone_and_the_owner_what_they_read(
     mapping, columns = prisma()
     reader, owner = place.role(), place.role("owner")
     text = grants(Wish(reader=reader, owner=owner), mapping, columns)
+    place.run(grants(Wish(reader=reader, owner=None), mapping, columns))
+    assert ("public", "Generation") in place.rights(reader), "as it was before there was a DIRECT_URL"
     place.run(text)
     migrations.upgrade(place.url(owner), reader_role=reader)
     by_migrate = place.rights(reader)

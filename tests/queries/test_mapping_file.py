@@ -55,6 +55,7 @@ def file(folder: Path, text: str) -> Path:
         (USER.format("SELECT $1 AS tenant_id FROM t"), "parameter"),
         (USER.format("SELECT pg_catalog.set_config('a', 'b', false) AS tenant_id"), "calls set_config"),
         (USER.format("SELECT tenant_id FROM {schema}.t"), "no pattern is given"),
+        ("[tables.user]\nname = 'Membership'", 'both user and membership to "public"."Membership"'),
     ],
 )
 def test_what_is_said_wrongly_is_named_with_the_nearest_right_name(tmp_path: Path, text: str, named: str) -> None:
@@ -99,7 +100,7 @@ def mapped(draw: st.DrawFn, logical: str) -> TableMapping:
     if kind == "named":
         names = iter(draw(st.lists(NAMES, min_size=len(there), max_size=len(there), unique=True)))
         columns = {one: next(names) if one in there else "" for one in physical}
-        return TableMapping(draw(NAMES), draw(NAMES), columns, note=note)
+        return TableMapping(draw(NAMES), f"{logical}{draw(NAMES)}", columns, note=note)
     listed = ", ".join(f'"{one}"' for one in there)
     source = "{schema}.t" if kind == "schemas" else "t"
     said = draw(SAID)

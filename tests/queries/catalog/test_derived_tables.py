@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from queries.aggregates import made_for
 from queries.catalog import credits, differences, generations, statements, usage
 from queries.database import (
     ALL_TENANTS,
@@ -266,3 +267,35 @@ def test_a_time_that_is_a_plain_column_is_found_by_its_tables_index(superuser_en
             plan = connection.exec_driver_sql(f"EXPLAIN {sql}", dict(parameters)).scalars().all()
     assert any("by_time" in line for line in plan), plan
     assert not any('Seq Scan on "order"' in line for line in plan), plan
+
+
+ODD_TYPES = """
+ALTER TABLE numbered."t generation" ALTER "creditsUsed" TYPE float8, ALTER error TYPE jsonb USING to_jsonb(error),
+    ALTER prompt TYPE json USING to_json(prompt), ALTER model TYPE integer USING length(model),
+    ALTER type TYPE smallint USING length(type), ALTER "durationMs" TYPE float4;
+ALTER TABLE numbered."t credit_transaction" ALTER amount TYPE real, ALTER "pricePaid" TYPE money,
+    ALTER currency TYPE char(3);
+ALTER TABLE numbered."t credit_balance" ALTER balance TYPE float8;
+ALTER TABLE numbered."t subscription" ALTER plan TYPE integer USING length(plan), ALTER "creditsPerPeriod" TYPE float8;
+CREATE DOMAIN numbered.moment AS timestamp;
+ALTER TABLE numbered."t user" ALTER name TYPE varchar(300), ALTER "createdAt" TYPE numbered.moment;
+"""
+
+
+@pytest.mark.parametrize("walled", [False, True], ids=["open", "walled"])
+def test_columns_of_other_types_are_cast_and_every_question_is_answered(
+    superuser_engine: sa.Engine, walled: bool
+) -> None:
+    """Of tables that are mapped by names: nothing is to be written for them."""
+    world, mapping = made_world(6, "numbered", NOW - timedelta(days=3), rows=60), mapping_of("numbered")
+    one, chance = Scope.of([str(world.tenants[0].id)]), random.Random(int(walled))
+    with rows_in(superuser_engine, "numbered", world) as (connection, plain):
+        wanted = answer(connection, plain, usage.totals(one, period=PERIOD))
+        connection.exec_driver_sql(ODD_TYPES)
+        with seen_by(connection, mapping, one, walled=walled) as tables:
+            for query in asked_of(one, chance):
+                ask(connection, tables, query)
+            assert answer(connection, tables, usage.totals(one, period=PERIOD)) == wanted
+            known = made_for(tables)
+        # Whoever makes the aggregates, without walls, makes them for the reader behind the walls.
+        assert made_for(reflected_tables(connection, mapping, walled=False)) == known

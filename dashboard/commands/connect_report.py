@@ -1,0 +1,156 @@
+"""What `connect` prints: the proposal beside sample values, its questions, the check, and what to do next."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from queries.connect.answers import Question
+from queries.connect.checking import Check
+from queries.connect.found import PRISMA, Confidence, Draft, Found, weaker
+from queries.connect.proposing import Proposal
+from queries.connect.samples import Peek, masked
+from queries.connect.values import Meanings
+from queries.mapping import FILE_NAME
+
+_SQL_LETTERS = 60
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+_COLOURS: dict[Confidence, str] = {"high": "green", "medium": "yellow", "low": "red"}
+
+
+def say(sentence: str) -> None:
+    Console(stderr=True, highlight=False, soft_wrap=True).print(printable(sentence), markup=False)
+
+
+def printable(text: str) -> str:
+    """Text of a database without what would steer a terminal."""
+    return "".join(one if one.isprintable() or one == "\n" else "\N{REPLACEMENT CHARACTER}" for one in text)
+
+
+def show(proposal: Proposal, peek: Peek) -> None:
+    """Every table with its columns, sample values and reasons; then the values; then what there is not."""
+    console = Console(highlight=False)
+    for logical in PRISMA.tables:
+        draft = proposal.drafts.get(logical)
+        if draft is not None:
+            console.print(_table(logical, draft, peek))
+            console.print()
+    for kind, made in proposal.meanings.items():
+        if any(made.values.values()):
+            console.print(_values(kind, made))
+            console.print()
+    missing = [logical for logical in PRISMA.tables if proposal.drafts.get(logical) is None]
+    if missing:
+        console.print(f"There is none: {', '.join(missing)}.", markup=False)
+
+
+def _table(logical: str, draft: Draft, peek: Peek) -> Table:
+    sure = weaker(draft.confidence, *(one.confidence for one in draft.columns.values()))
+    united = "".join(f" and {one.relation.label}" for one in draft.united)
+    of = f"{draft.pattern}.{draft.relation.name}" if draft.pattern else f"{draft.relation.label}{united}"
+    table = Table(title=Text(printable(f"{logical}: {of}")), title_justify="left", caption_justify="left")
+    for heading in ("ours", "theirs", "a value", "why", "sure"):
+        table.add_column(heading, overflow="fold", no_wrap=heading == "sure")
+    for column in PRISMA.tables[logical].columns:
+        found = draft.columns.get(column)
+        if found is None:
+            table.add_row(column, "-", "", "there is none", "")
+        else:
+            table.add_row(
+                column, *_cells(found, column, peek), Text(found.confidence, style=_COLOURS[found.confidence])
+            )
+    said = [f"{draft.reason}.", *(f"Note: {one}." for one in draft.notes)]
+    table.caption = Text(printable(" ".join(said)), style=f"dim {_COLOURS[sure]}" if sure == "low" else "dim")
+    return table
+
+
+def _cells(found: Found, column: str, peek: Peek) -> tuple[Text, Text, Text]:
+    theirs = found.column if found.column is not None else found.sql
+    shown = theirs if len(theirs) <= _SQL_LETTERS else f"{theirs[:_SQL_LETTERS]}…"
+    sample = masked(peek.first(*found.shown), column) if found.shown is not None else ""
+    return Text(printable(shown)), Text(printable(sample)), Text(printable(found.reason))
+
+
+def _values(kind: str, made: Meanings) -> Table:
+    table = Table(title=f"Values of {kind}", title_justify="left")
+    table.add_column("ours")
+    table.add_column("theirs", overflow="fold")
+    for ours, theirs in made.values.items():
+        table.add_row(ours, Text(printable(", ".join(theirs) or "-")))
+    return table
+
+
+def ask(question: Question) -> None:
+    """A question with its choices, before it is answered."""
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console.print()
+    console.print(printable(question.text), markup=False)
+    if question.choices:
+        listed = ", ".join(one or "nothing (leave empty)" for one in question.choices)
+        console.print(printable(f"Choices: {listed}"), markup=False)
+
+
+def show_check(check: Check) -> None:
+    """What each page could be asked, what is missing, and what that switches off."""
+    console = Console(highlight=False)
+    if check.error:
+        console.print(f"The pages cannot be checked: {printable(check.error)}", markup=False, soft_wrap=True)
+        return
+    table = Table(title="The pages, asked once", title_justify="left")
+    for heading in ("page", "questions", "rows", "slowest", "works"):
+        table.add_column(heading, overflow="fold")
+    for page in check.pages:
+        failed = [f"{one.question}: {one.error}" for one in page.asked if one.error]
+        slowest = max((one.database_ms for one in page.asked), default=0.0)
+        works = Text("yes", style="green") if page.works else Text(printable("; ".join(failed)), style="red")
+        table.add_row(page.title, str(len(page.asked)), str(page.rows), f"{slowest:.0f} ms", works)
+    console.print(table)
+    newest = f"{check.newest_at:%Y-%m-%d %H:%M} UTC" if check.newest_at is not None else "there is none"
+    console.print(f"{check.tenants:,} tenants; newest generation: {newest}.", markup=False)
+    for note in check.notes:
+        console.print(f"- {printable(note)}", markup=False, soft_wrap=True)
+
+
+def show_next_steps(out: Path) -> None:
+    """What is left to do, as commands."""
+    named = "" if out == Path(FILE_NAME) else f"MAPPING_FILE={out} "
+    lines = (
+        "Next:",
+        f"  1. Look through {out}; correct what is not so, and keep it with your code.",
+        f"  2. {named}python -m dashboard grant-sql   # SQL for a role that reads these columns and nothing else",
+        f"  3. {named}DIRECT_URL=... python -m dashboard migrate   # our own schema, and the walls between tenants",
+        f"  4. {named}DATABASE_URL=... python -m dashboard run",
+    )
+    Console(highlight=False, soft_wrap=True).print("\n".join(lines), markup=False)
+
+
+def heading(proposal: Proposal) -> str:
+    """Comments at the top of the file: where it is from, and why each table is what it is."""
+    lines = [
+        f"Written by `python -m dashboard connect` on {datetime.now(UTC):%Y-%m-%d} from {proposal.shape.origin}.",
+        "docs/mapping.md says what may stand here. What is not named is as Prisma would name it.",
+        "",
+    ]
+    for logical, draft in proposal.drafts.items():
+        lines.append(f"{logical}: {draft.reason}" if draft is not None else f"{logical}: there is none")
+    return "\n".join(f"# {' '.join(printable(one).split())}".rstrip() for one in lines) + "\n"
+
+
+def key_text(name: str) -> str:
+    """A key as TOML has it."""
+    return name if _BARE_KEY.fullmatch(name) else json.dumps(name)
+
+
+def value_text(value: Any) -> str:
+    """A value as TOML has it."""
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key_text(key)} = {value_text(one)}" for key, one in value.items()) + " }"
+    return str(value) if isinstance(value, int | Decimal) else json.dumps(value, ensure_ascii=False)
