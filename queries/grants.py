@@ -66,7 +66,7 @@ _WALLED = f"""\
 -- are there, so run it after the first migrate too.
 """
 _BEHIND_WALLS = """\
--- What this role was given on the mapped tables themselves, by an earlier run without DIRECT_URL for one, leads past the
+-- What this role was given on the mapped tables themselves, by an earlier run without DIRECT_URL, say, leads past the
 -- walls. It is taken back, but from tables that it owns.
 """
 
