@@ -41,6 +41,9 @@ DEMO_END = datetime(2026, 6, 15, 10, 30, tzinfo=UTC)
 SUPERUSER, APP, OWNER, READER = "postgres", databases.APP, databases.OWNER, databases.READER
 IS_CI = os.environ.get("CI", "").lower() in ("1", "true", "yes")
 
+# Assertions of the recount say what differs, as those of tests do.
+pytest.register_assert_rewrite("tests.queries.connect.recount")
+
 hypothesis.settings.register_profile("default", deadline=None, max_examples=60)
 hypothesis.settings.register_profile("ci", deadline=None, max_examples=60, print_blob=True)
 hypothesis.settings.load_profile("ci" if IS_CI else "default")

@@ -1,6 +1,7 @@
 """Sessions with a running dashboard by Streamlit's own protocol, without a browser: many at once cost little."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from streamlit.proto.Alert_pb2 import Alert
@@ -35,7 +36,9 @@ def runs_of(url: str, pages: list[tuple[str, str]]) -> list[PageRun]:
     async def all_of_them() -> list[PageRun]:
         return await asyncio.gather(*(_run(url, page, asked) for page, asked in pages))
 
-    return asyncio.run(all_of_them())
+    # A thread of its own: browser tests leave a loop that runs in theirs.
+    with ThreadPoolExecutor(1) as elsewhere:
+        return elsewhere.submit(asyncio.run, all_of_them()).result()
 
 
 async def _run(url: str, page: str, asked: str) -> PageRun:

@@ -36,7 +36,9 @@ class Roles(NoRules):
 
 
 class Written:
-    """What was written down."""
+    """What was written down, all of it."""
+
+    dropped = 0
 
     def __init__(self) -> None:
         self.lines: list[tuple[str, str, str, dict[str, str]]] = []

@@ -5,6 +5,7 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
@@ -158,7 +159,9 @@ def answered(app: Any, path: str, *, query: str = "", cookies: dict[str, str] | 
     async def send(message: Any) -> None:
         sent.append(message)
 
-    asyncio.run(Gate(app)(scope, receive, send))
+    # A thread of its own: browser tests before this one leave a loop that runs.
+    with ThreadPoolExecutor(1) as elsewhere:
+        elsewhere.submit(asyncio.run, Gate(app)(scope, receive, send)).result()
     headers = [(key.decode(), value.decode("latin-1")) for key, value in sent[0]["headers"]]
     return sent[0]["status"], headers
 
