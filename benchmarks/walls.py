@@ -23,7 +23,7 @@ from streamlit.testing.v1 import AppTest
 
 from benchmarks import ground
 from benchmarks.measuring import Times, measured_in_turn
-from benchmarks.report import Bound, concluded, console, print_table, shown
+from benchmarks.report import Bound, concluded, print_table, shown
 from dashboard import filters, services
 from dashboard.services import Services
 from demo import history
@@ -84,10 +84,7 @@ def main() -> int:
             percent = 100 * (walled_ms / bare_ms - 1)
             _print(said, found)
             named = f"walls {said}, {len(found)} statements, {bare_ms:,.0f} ms"
-            if are_used:
-                bounds.append(Bound(named, percent, MOST_PERCENT, "%"))
-            else:  # what pages do only until the first refresh
-                console.print(f"      {named}: {shown(percent)} %")
+            bounds.append(Bound(named, percent, MOST_PERCENT, "%"))
     return concluded(bounds)
 
 

@@ -45,8 +45,7 @@ IS_CI = os.environ.get("CI", "").lower() in ("1", "true", "yes")
 pytest.register_assert_rewrite("tests.queries.connect.recount")
 
 hypothesis.settings.register_profile("default", deadline=None, max_examples=60)
-# Fewer there: the suite has a bound of time, and each run draws others.
-hypothesis.settings.register_profile("ci", deadline=None, max_examples=40, print_blob=True)
+hypothesis.settings.register_profile("ci", deadline=None, max_examples=60, print_blob=True)
 hypothesis.settings.load_profile("ci" if IS_CI else "default")
 
 

@@ -109,7 +109,7 @@ def test_a_taken_port_is_said_before_anything_is_started(tmp_path: Path) -> None
     [
         ({"PORT": "no"}, "PORT is not accepted"),
         ({"DATABASE_URL": "mysql://x"}, "DATABASE_URL is not accepted"),
-        ({"DATABASE_URL": "postgresql://nobody:word@127.0.0.1:1/x"}, "USAGE_DASHBOARD_AUTH"),
+        ({"DATABASE_URL": "postgresql://nobody:word@127.0.0.1:1/x"}, "set USAGE_DASHBOARD_AUTH to oidc or header"),
     ],
 )
 def test_a_wrong_start_is_one_sentence(environment: dict[str, str], said: str) -> None:
