@@ -162,6 +162,13 @@ def shared_database(server: Server, template: str) -> Iterator[str]:
         yield name
 
 
+@pytest.fixture(scope="module")
+def module_database(server: Server, template: str) -> Iterator[str]:
+    """A clone for one module: for programs that run on it, which build aggregates and keep logs."""
+    with _clone(server, template) as name:
+        yield name
+
+
 @pytest.fixture
 def database_name(server: Server, template: str) -> Iterator[str]:
     """A clone of the test's own."""

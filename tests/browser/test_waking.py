@@ -14,21 +14,21 @@ WAITS_S = 5
 
 
 @pytest.fixture(scope="module")
-def way(server: Server, shared_database: str) -> Iterator[Way]:
-    made = Way(server.url(shared_database, READER))
+def way(server: Server, module_database: str) -> Iterator[Way]:
+    made = Way(server.url(module_database, READER))
     yield made
     made.close()
 
 
 @pytest.fixture(scope="module")
 def running(
-    server: Server, shared_database: str, way: Way, tmp_path_factory: pytest.TempPathFactory
+    server: Server, module_database: str, way: Way, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Dashboard]:
     made = Dashboard(
         tmp_path_factory.mktemp("waking") / "data",
         free_port(),
         DATABASE_URL=way.url,
-        DIRECT_URL=server.url(shared_database, OWNER),
+        DIRECT_URL=server.url(module_database, OWNER),
         USAGE_DASHBOARD_AUTH="none",
         WAKE_WAIT_S=str(WAITS_S),
     )

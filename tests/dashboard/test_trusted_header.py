@@ -24,11 +24,11 @@ role = "finance"
 
 
 @pytest.fixture(scope="module")
-def at(server: Server, shared_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
+def at(server: Server, module_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
     path: Path = tmp_path_factory.mktemp("roles") / "access.toml"
     path.write_text(ROLES, encoding="utf-8")
     more = {"USAGE_DASHBOARD_AUTH": "header", "TRUSTED_HEADER": HEADER, "TRUSTED_PROXIES": "127.0.0.1"}
-    urls = (server.url(shared_database, READER), server.url(shared_database, OWNER))
+    urls = (server.url(module_database, READER), server.url(module_database, OWNER))
     with deployed(*urls, "https://id.example.com/x", admins="", ACCESS_FILE=str(path), **more) as running:
         yield running
 
