@@ -39,7 +39,8 @@ INITDB_LIMIT_S = 120
 # Why the less usual ones: without replication nothing is gained by a fuller write-ahead log, and loading into a new
 # table skips it; statements stay out of the log because they carry prompts and personal data; what fits
 # in memory costs nearly the same in any order: 4, the default, scans whole tables for a few weeks of them, and 1 takes
-# plain index scans, which do not run in parallel.
+# plain index scans, which do not run in parallel; a page asks several statements side by side, and where cores are few
+# the helpers of one would only take them from the others.
 SETTINGS: Mapping[str, str] = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -49,6 +50,7 @@ SETTINGS: Mapping[str, str] = {
     "track_io_timing": "on",
     "shared_buffers": "512MB",
     "work_mem": "16MB",
+    "max_parallel_workers_per_gather": str(min(2, (os.cpu_count() or 1) // 4)),
     "random_page_cost": "1.1",
     "maintenance_work_mem": "128MB",
     "jit": "off",
