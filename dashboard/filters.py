@@ -88,6 +88,8 @@ def row(default_zone: str, page: str, bar: Any) -> Filters:
             persist_state="session",
             on_change=forgive,
             width=140,
+            help="Last 7, 28 or 90 days: so many that are over, and today so far. What is compared with the days before"
+            " leaves today out.",
         )
         zone = st.selectbox(
             "Time zone",

@@ -73,6 +73,11 @@ class Contents:
                 key="export-sums",
                 alt=f"Exact sums of {words.counted(len(report.summed), 'column')} over all rows",
             )
+            if _adds_balances(wanted):
+                st.caption(
+                    "`opening` and `closing` are added over several months here, as the manifest adds them to check the"
+                    " file: these two sums are no balance."
+                )
         if not preview.rows:
             st.info(
                 f"No rows in {report.title.lower()} for {wanted.days}. The file would hold its header only; choose"
@@ -122,6 +127,15 @@ def named_tenants(ids: Sequence[str]) -> str:
     named = ", ".join(words.shortened(one, _LONGEST_ID) for one in ids[:MOST_CHOSEN])
     more = len(ids) - MOST_CHOSEN
     return f"Tenants: {named}{f' and {more:,} more' if more > 0 else ''}"
+
+
+def _adds_balances(wanted: Wanted) -> bool:
+    """Whether a sum of the file adds balances of several months."""
+    has_balances = {"opening", "closing"} <= {one.name for one in wanted.report.summed}
+    first, last = wanted.first, wanted.last
+    return (
+        has_balances and first is not None and last is not None and (first.year, first.month) != (last.year, last.month)
+    )
 
 
 def _sums_frame(report: Report, preview: Preview) -> pd.DataFrame:

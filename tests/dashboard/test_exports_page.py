@@ -328,6 +328,10 @@ def test_an_empty_period_says_so(demo: services.Services, open_app: Any) -> None
 def test_a_statement_is_of_whole_months(demo: services.Services, open_app: Any) -> None:
     app = open_app("exports", report="Credit statement", period="Custom", **{"from": "2026-04-20", "to": "2026-05-03"})
     assert "1 Apr to 31 May 2026" in said(app)
+    assert "these two sums are no balance" in said(app)
+    one_month = {"period": "Custom", "from": "2026-05-01", "to": "2026-05-31"}
+    for report, days in (("Credit statement", one_month), ("Ledger", MAY | {"to": "2026-06-03"})):
+        assert "no balance" not in said(open_app("exports", report=report, **days))
 
 
 def test_more_rows_than_excel_holds_are_said(open_app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
