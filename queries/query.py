@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any, Concatenate, Literal, ParamSpec
+from typing import Any, Concatenate, Literal, NoReturn, ParamSpec
 
 import pandas as pd
 import sqlalchemy as sa
@@ -88,6 +88,28 @@ class Result:
     @property
     def rows(self) -> int:
         return len(self.frame)
+
+
+def read_elsewhere(
+    name: str,
+    frame: pd.DataFrame,
+    *,
+    as_of: datetime,
+    spent_ms: float,
+    told: str,
+    asked: Mapping[str, Any],
+    scope: Scope | None = None,
+    is_kept: bool = False,
+) -> Result:
+    """Rows that no question of the catalog gave, such as a page of the audit, in the shape of an answer. `told` stands
+    where the statement would; `spent_ms` were spent in the database or, if they are kept ones, in our memory."""
+
+    def no_statement(_: Tables) -> NoReturn:
+        raise NotImplementedError(f"{name} is not read by a statement of the catalog")
+
+    timings = Timings(cache_ms=spent_ms) if is_kept else Timings(database_ms=spent_ms)
+    query = Query(name, scope or Scope.all_tenants(), asked, no_statement, key=name)
+    return Result(query, frame, as_of, "hit" if is_kept else "miss", timings, timings, told, asked)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
-from typing import Any, NoReturn
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -21,8 +21,7 @@ from dashboard.services import current
 from dashboard.tables.cells import static_table
 from queries.exports.copying import Preview
 from queries.exports.reports import Column, Order, Report
-from queries.query import Query, Result, Timings
-from queries.tables import Tables
+from queries.query import Result, read_elsewhere
 
 # A person who tries formats asks for the same again and again.
 _KEPT_S, _MOST_KEPT = 60.0, 64
@@ -44,13 +43,16 @@ class Contents:
         order = self.wanted.order(self.wanted.board.period.now)
         started = time.perf_counter()
         self.preview, is_kept = _preview(order, refresh=self._is_refresh)
-        spent = (time.perf_counter() - started) * 1000
-        timings = Timings(cache_ms=spent) if is_kept else Timings(database_ms=spent)
-        asked = {"report": order.report, "from": str(order.first), "to": str(order.last), "zone": order.zone}
-        query = Query("exports.preview", order.scope, asked, _no_statement, key="exports.preview")
-        frame = self.preview.first.to_pandas(types_mapper=pd.ArrowDtype)
-        outcome = "hit" if is_kept else "miss"
-        return Result(query, frame, self.preview.as_of, outcome, timings, timings, _ABOUT, asked)  # type: ignore[arg-type]  # one of two outcomes
+        return read_elsewhere(
+            "exports.preview",
+            self.preview.first.to_pandas(types_mapper=pd.ArrowDtype),
+            as_of=self.preview.as_of,
+            spent_ms=(time.perf_counter() - started) * 1000,
+            told=_ABOUT,
+            asked={"report": order.report, "from": str(order.first), "to": str(order.last), "zone": order.zone},
+            scope=order.scope,
+            is_kept=is_kept,
+        )
 
     @property
     def _is_refresh(self) -> bool:
@@ -178,7 +180,3 @@ def _preview(order: Order, *, refresh: bool) -> tuple[Preview, bool]:
         while len(_kept) > _MOST_KEPT:
             _kept.popitem(last=False)
     return made, False
-
-
-def _no_statement(tables: Tables) -> NoReturn:
-    raise NotImplementedError("the preview is asked by queries.exports")

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import NoReturn
 
 from dashboard.board import Board
 from dashboard.listing import page_number
@@ -17,9 +16,7 @@ from dashboard.tables.performance import HIDDEN
 from queries.performance import baselines, log_reading, run_reading, server_statements
 from queries.performance.monitor import utc_now
 from queries.performance.recorded import Reading, read
-from queries.query import Query, Result, Timings
-from queries.scope import Scope
-from queries.tables import Tables
+from queries.query import Result, read_elsewhere
 
 SLOWER_SHOWN = 5
 _PARAMETERS = ("parameters", "slowest_parameters")
@@ -97,11 +94,11 @@ def _theirs(chosen: Chosen) -> Result:
     """The application's statements as the server counts them, in the shape of an answer."""
     started = time.perf_counter()
     frame = server_statements.top(current().database, chosen.server_sort, PAGE_ROWS, whose="theirs")
-    timings = Timings(database_ms=(time.perf_counter() - started) * 1000)
-    query = Query("pg_stat_statements", Scope.all_tenants(), {}, _no_statement, key="pg_stat_statements")
-    shown = {"by": chosen.server_sort, "limit": PAGE_ROWS}
-    return Result(query, frame, utc_now(), "miss", timings, timings, "TABLE pg_stat_statements", shown)
-
-
-def _no_statement(tables: Tables) -> NoReturn:
-    raise NotImplementedError("the server's counts are read by server_statements.top")
+    return read_elsewhere(
+        "pg_stat_statements",
+        frame,
+        as_of=utc_now(),
+        spent_ms=(time.perf_counter() - started) * 1000,
+        told="TABLE pg_stat_statements",
+        asked={"by": chosen.server_sort, "limit": PAGE_ROWS},
+    )
