@@ -20,8 +20,9 @@ run: export USAGE_DASHBOARD_DIE_WITH_PARENT = 1
 run: $(VENV)/.run-installed ## start the dashboard on http://127.0.0.1:8501 (PORT, DATABASE_URL, ...; options: ARGS="--help")
 	@exec $(IN_VENV) -m dashboard run $(ARGS)
 
+# Three at once: on two cores browsers, databases and sleeping tests leave a third of the time to another one.
 test: $(VENV)/.dev-installed packages ## run all tests, or some: make test ARGS="tests/queries -k period"
-	@exec $(IN_VENV) -m pytest -n 2 --dist loadgroup $(ARGS)
+	@exec $(IN_VENV) -m pytest -n 3 --dist loadgroup $(ARGS)
 
 bench: $(VENV)/.dev-installed ## run the measurements that the README quotes (ARGS=...)
 	@exec $(IN_VENV) -m benchmarks $(ARGS)

@@ -119,6 +119,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         # A shell's background job ignores Ctrl-C, and so would every program that tests send it to.
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Some sixty programs are started: each would compile our modules anew.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     if not hasattr(config, "workerinput"):
         config.stash[RUN_SERVER] = RunServer(config.getoption("--dsn"))
 
@@ -274,7 +276,7 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any], chromium_
 
 @pytest.fixture(scope="session")
 def base_url() -> str | None:
-    """In place of pytest-playwright's own, whose form pytest 9.2 warns about; override where a server runs."""
+    """In place of pytest-playwright's own, whose form newer ones warn about; override where a server runs."""
     return None
 
 

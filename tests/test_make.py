@@ -31,6 +31,14 @@ def make(*arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess[st
     )
 
 
+@pytest.mark.xdist_group("together")
+def test_tests_that_share_a_server_are_kept_on_one_worker(request: pytest.FixtureRequest) -> None:
+    """The marks are of no effect in silence where pytest and pytest-xdist do not fit, and each server starts twice."""
+    if not hasattr(request.config, "workerinput"):
+        pytest.skip("the tests are not distributed")
+    assert request.node.nodeid.endswith("@together")
+
+
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A checkout of which everything is installed already, with PROGRAM as its Python."""
