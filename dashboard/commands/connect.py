@@ -62,7 +62,7 @@ def connect(
         _write(out, mapping, proposal)
         report.say(f"Written to {out}.")
         checked = _checked(there.url, load_mapping(out)) if there.url is not None else None
-    _end(checked, out)
+    _end(checked, proposal, out)
 
 
 @dataclass(frozen=True)
@@ -176,9 +176,10 @@ def _checked(url: str, mapping: Mapping) -> Check:
     return check(url, mapping)
 
 
-def _end(checked: Check | None, out: Path) -> None:
+def _end(checked: Check | None, proposal: Proposal, out: Path) -> None:
     if checked is not None:
         report.show_check(checked)
+    report.show_unused(proposal)
     report.show_next_steps(out)
     if checked is not None and not checked.works:
         raise typer.Exit(1)

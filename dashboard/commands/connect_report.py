@@ -18,6 +18,7 @@ from queries.connect.checking import Check
 from queries.connect.found import PRISMA, Confidence, Draft, Found, weaker
 from queries.connect.proposing import Proposal
 from queries.connect.samples import Peek, masked
+from queries.connect.unused import Unused
 from queries.connect.values import Meanings
 from queries.mapping import FILE_NAME
 
@@ -117,6 +118,26 @@ def show_check(check: Check) -> None:
     console.print(f"{check.tenants:,} tenants; newest generation: {newest}.", markup=False)
     for note in check.notes:
         console.print(f"- {printable(note)}", markup=False, soft_wrap=True)
+
+
+def show_unused(proposal: Proposal) -> None:
+    """Their tables that nothing reads, by name, so that none is missed in silence."""
+    for one in proposal.unused:
+        if one.could_be:
+            answers = " or ".join(f"[tables] {ours} = {value_text(one.relation.label)}" for ours in one.could_be)
+            _tell(f"Not used: {_counted(one)}, which leads to the tenant {one.way}. To use it, answer {answers}.")
+    others = ", ".join(_counted(one) for one in proposal.unused if not one.could_be)
+    if others:
+        _tell(f"Not used, though they lead to the tenant: {others}. Where one is missed, name it in [tables].")
+
+
+def _tell(sentence: str) -> None:
+    Console(highlight=False, soft_wrap=True).print(printable(sentence), markup=False)
+
+
+def _counted(one: Unused) -> str:
+    rows = "" if one.rows is None else f" (about {one.rows:,} row{'' if one.rows == 1 else 's'})"
+    return f"{one.relation.label}{rows}"
 
 
 def show_next_steps(out: Path) -> None:

@@ -100,6 +100,10 @@ class Draft:
         lines += [f"ORDER BY {self.order}"] if self.order else []
         return "\n".join(lines)
 
+    def reads(self, relation: Relation) -> bool:
+        """Whether the SELECT names the table anywhere."""
+        return self._place(relation) in self.select()
+
     @property
     def place(self) -> str:
         """The table itself as the SELECT names it."""

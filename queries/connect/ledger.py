@@ -18,6 +18,7 @@ from queries.connect.values import TYPE, Meanings, are_kinds, meanings, numbered
 _DEBIT, _CREDIT = ("debit", "debited", "out"), ("credit", "credited", "in")
 # What takes credits away; everything else gives them, or says by its sign.
 _TAKING = ("burned", "expired")
+_ENOUGH = 6.0
 _JOINED = re.compile(rf"\b{BASE}\d+\.")
 
 
@@ -65,15 +66,33 @@ def _relation(ground: Ground, taken: list[Relation]) -> Relation | None:
         return the_named(ground.shape, named) if named else None
     extra = {"type": 3.0, "price_paid": 1.0}
     found = best_for(ground.shape, "credit_transaction", ("created_at",), taken, extra=extra)
-    if found is None:
+    relation = found.relation if found is not None and found.points >= _ENOUGH else _posted_to(ground, taken)
+    if relation is None:
         return None
-    relation = found.relation
     has_amount = best_field(relation, "credit_transaction", "amount") is not None or _two_sides(relation) is not None
     # One row per tenant is a balance, and what is called a credit without an amount for each movement is one as well.
     is_balance = any(relation.is_unique(one.column) for one in relation.references) and not best_field(
         relation, "credit_transaction", "type"
     )
-    return relation if has_amount and not is_balance and not _is_money(relation) and found.points >= 6 else None
+    return relation if has_amount and not is_balance and not _is_money(relation) else None
+
+
+def _posted_to(ground: Ground, taken: list[Relation]) -> Relation | None:
+    """The one table, whatever its name, that has several rows with an amount and a time for each balance."""
+    shape = ground.shape
+    balances = [
+        one
+        for one in shape.relations
+        if name_points(one, "credit_balance") >= _ENOUGH and best_field(one, "credit_balance", "balance") is not None
+    ]
+    found = [
+        one
+        for one in shape.relations
+        if one not in taken
+        and all(best_field(one, "credit_transaction", column) is not None for column in ("amount", "created_at"))
+        and any(shape.leads_to(each) in balances and not one.is_unique(each.column) for each in one.references)
+    ]
+    return found[0] if len(found) == 1 else None
 
 
 def _is_money(relation: Relation) -> bool:

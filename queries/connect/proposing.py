@@ -7,7 +7,7 @@ answers always give the same proposal.
 from __future__ import annotations
 
 from collections.abc import Mapping as Named
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from queries.connect import beside, billing, people
 from queries.connect.answers import Answers, Question
@@ -20,6 +20,7 @@ from queries.connect.samples import Peek
 from queries.connect.several import OverSchemas
 from queries.connect.shape import Relation, Shape
 from queries.connect.tenancy import SCHEMA, Tenancy, chosen, inner_tenant, tenant_schemas
+from queries.connect.unused import Unused, unused
 from queries.connect.values import RENEWING, STATUS, TYPE, Meanings
 from queries.errors import ConnectError
 from queries.mapping import Mapping, TableMapping
@@ -27,15 +28,15 @@ from queries.mapping import Mapping, TableMapping
 
 @dataclass(frozen=True)
 class Proposal:
-    """Drafts by our names (None: there is no such table), values with their reasons, and open questions. While the
-    tenant is in question there are no drafts."""
+    """Drafts by our names (None: there is no such table), values with their reasons, open questions, and once there are
+    none, their tables that nothing reads. While the tenant is in question there are no drafts."""
 
     shape: Shape
     drafts: Named[str, Draft | None]
     meanings: Named[str, Meanings]
     questions: tuple[Question, ...]
     tenancy: Tenancy | None = None
-    notes: tuple[str, ...] = field(default=())
+    unused: tuple[Unused, ...] = ()
 
     @property
     def is_complete(self) -> bool:
@@ -149,7 +150,7 @@ def _drafted(ground: Ground, found: list[Candidate], shape: Shape) -> Proposal:
         # Without a column of its own, what a generation cost is known from the ledger, and needs no answer.
         ground.questions = [one for one in ground.questions if one.path != ("credits",)]
     asked = tuple(one for one in ground.questions if not ground.answers.has(*one.path))
-    return Proposal(shape, drafts, meanings, asked, tenancy)
+    return Proposal(shape, drafts, meanings, asked, tenancy, () if asked else unused(ground, drafts))
 
 
 def _require_readable(relations: list[Relation]) -> None:

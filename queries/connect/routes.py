@@ -60,11 +60,11 @@ def routes(shape: Shape, start: Relation, target: Relation, *, avoid: Relation |
 def _ways(shape: Shape, start: Relation, target: Relation, length: int) -> Iterator[tuple[Hop, ...]]:
     for reference in start.references:
         to = shape.leads_to(reference)
-        if to is None or to is start or len(to.key) != 1 or reference.target != to.key[0]:
+        if to is None or to is start or not to.is_unique(reference.target):
             continue
         hop = Hop(start, reference)
         if length == 1:
-            if to is target:
+            if to is target and reference.target == to.key[0]:
                 yield (hop,)
         elif to is not target:
             yield from (

@@ -47,7 +47,8 @@ TABLES: Mapping[str, Mapping[str, float]] = {
     "credit_transaction": _points(
         "credit transaction 10, credit ledger 10, credit movement 10, credit history 9, ledger 9, credit event 8, "
         "transaction 7, wallet transaction 9, credit usage 7, balance transaction 9, credit log 9, credit 3, movement "
-        "6, token transaction 8, billing transaction 7, posting 6"
+        "6, token transaction 8, billing transaction 7, posting 6, wallet entry 9, credit entry 9, balance entry 9, "
+        "wallet movement 9, wallet history 8, wallet log 8"
     ),
     "usage_limit": _points(
         "usage limit 10, quota 9, usage quota 10, daily usage 8, usage counter 9, rate limit 6, usage 6, limit 6, "

@@ -127,6 +127,18 @@ def test_deleted_rows_are_asked_for_and_told(run: Run, empty_database_url: str, 
     )
 
 
+def test_what_is_not_used_is_told_at_the_end(run: Run, teams_url: str, tmp_path: Path) -> None:
+    with psycopg.connect(teams_url) as connection:
+        connection.execute("INSERT INTO webhooks SELECT gen_random_uuid(), id, 'https://x.example', now() FROM teams")
+        connection.execute("ALTER TABLE wallet_transactions RENAME TO tallies")
+    code, said = run(teams_url, "--yes")
+    assert code == 0, said
+    end = flat(said).partition("The pages, asked once")[2]
+    assert "Not used: tallies (about " in end
+    assert 'by tallies.team_id. To use it, answer [tables] credit_transaction = "tallies".' in end
+    assert "Not used, though they lead to the tenant: webhooks (about 4 rows)." in end
+
+
 def test_two_candidates_for_the_tenant_are_not_guessed(run: Run, empty_database_url: str, tmp_path: Path) -> None:
     with psycopg.connect(empty_database_url) as connection:
         connection.execute(

@@ -1,6 +1,5 @@
 """A look at a database leaves no trace, sees all of a large table, and takes any name."""
 
-from typing import LiteralString
 from urllib.parse import urlsplit
 
 import psycopg
@@ -8,25 +7,13 @@ import pytest
 from psycopg import sql
 
 from queries.connect import catalog
-from queries.connect.answers import answers_of
 from queries.connect.checking import check
-from queries.connect.proposing import Proposal, propose
 from queries.connect.samples import Rows
 from queries.errors import ConnectError
 from queries.mapping import written
 from tests.conftest import Server
+from tests.queries.connect.proposed import made, proposed
 from tests.queries.connect.schemas.making import may_create_schemas
-
-
-def made(url: str, script: LiteralString) -> None:
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(script)
-        connection.execute("ANALYZE")
-
-
-def proposed(url: str, **answers: object) -> Proposal:
-    with catalog.opened(url) as connection:
-        return propose(catalog.read_shape(connection), Rows(connection), answers_of(answers))
 
 
 def test_the_session_is_left_as_it_was_and_nothing_can_be_written(empty_database_url: str) -> None:
