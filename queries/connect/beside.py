@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from queries.connect.found import BASE, Draft, Found, bare, column_sql
 from queries.connect.ground import Ground, moment, put, simple, worded
 from queries.connect.matching import best_field, described
@@ -22,6 +24,13 @@ _URLS = (
     "output",
     "file url",
     "thumbnail url",
+    "storage key",
+    "object key",
+    "storage path",
+    "image path",
+    "image key",
+    "output path",
+    "output key",
 )
 _LIST_URLS = ("image urls", "output urls", "outputs", "images", "urls", "result urls")
 # A counter without a date counts now.
@@ -55,6 +64,7 @@ def _of_table(ground: Ground, generation: Draft, named: Relation | None, taken: 
         put(draft, "tenant_id", tenant)
         for column in ("url", "data", "size_bytes"):
             put(draft, column, simple(ground, draft, column))
+        _say_what_is_no_address(ground, draft)
         put(draft, "created_at", moment(ground, draft, "created_at"))
         if "created_at" not in draft.columns:
             alias = joined(draft, ways[0].hops[0].reference, is_outer=False)
@@ -90,8 +100,18 @@ def _of_generation(ground: Ground, generation: Draft) -> Draft | None:
     put(draft, "generation_id", generation.columns["id"])
     sql = column_sql(field.name) if field.kind == "text" else f"({column_sql(field.name)})[1]::text"
     put(draft, "url", Found(sql, described(field), "medium", shown=(relation, field.name)))
+    _say_what_is_no_address(ground, draft)
     draft.where.append(f"{column_sql(field.name)} IS NOT NULL")
     return draft
+
+
+def _say_what_is_no_address(ground: Ground, draft: Draft) -> None:
+    """A key or path within a storage is shown as it is; whoever looks for a link shall not wonder."""
+    url = draft.columns.get("url")
+    seen = ground.peek.first(*url.shown) if url is not None and url.shown is not None else ""
+    if url is not None and seen and "://" not in seen and not seen.startswith("data:"):
+        draft.notes.append("an image's place is a key within a storage and no address: pages show it as a text")
+        draft.columns["url"] = replace(url, reason=f"{url.reason}; its values are keys or paths, no addresses")
 
 
 def usage_limits(ground: Ground, taken: list[Relation], subscription: Draft | None) -> Draft | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from queries.connect import beside, billing, people
 from queries.connect.answers import Answers, Question
+from queries.connect.fitting import require_fit
 from queries.connect.found import PRISMA, Draft
 from queries.connect.generation import generations
 from queries.connect.ground import Ground
@@ -146,6 +147,7 @@ def _drafted(ground: Ground, found: list[Candidate], shape: Shape) -> Proposal:
     drafts["usage_limit"] = beside.usage_limits(ground, taken, drafts["subscription"])
     drafts["generation"] = generation
     drafts["image"] = beside.images(ground, generation, taken)
+    require_fit(ground, drafts)
     if posted is not None:
         # Without a column of its own, what a generation cost is known from the ledger, and needs no answer.
         ground.questions = [one for one in ground.questions if one.path != ("credits",)]

@@ -5,21 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from queries.connect.fitting import NEEDED
 from queries.connect.found import Draft
 from queries.connect.ground import Ground
 from queries.connect.matching import best_field
 from queries.connect.roles import is_sign_in, name_points
 from queries.connect.routes import Route, routes
 from queries.connect.shape import Relation
-
-# Columns without which a table cannot be one of ours: one of each group.
-NEEDED: Mapping[str, tuple[tuple[str, ...], ...]] = {
-    "credit_transaction": (("amount",), ("created_at",)),
-    "credit_balance": (("balance",),),
-    "subscription": (("plan", "period_end"),),
-    "usage_limit": (("count",),),
-    "image": (("url", "data"),),
-}
 
 
 @dataclass(frozen=True, slots=True)

@@ -170,10 +170,12 @@ COLUMNS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     },
     "image": {
         "url": _phrases(
-            "url, image url, public url, file url, secure url, src, output url, path, storage path, key, uri"
+            "url, image url, public url, file url, secure url, src, output url, path, storage path, key, uri, storage "
+            "key, object key, file path, file key, image path, image key, output path, output key, object path, s3 "
+            "key, blob key, storage url, location"
         ),
         "data": _phrases("data, image data, byte, content, blob, binary, image"),
-        "size_bytes": _phrases("size byte, size, file size, byte size, file size byte, content length, length"),
+        "size_bytes": _phrases("size byte, size, file size, byte size, file size byte, content length, length, byte"),
         "created_at": _phrases("created at, created, created on, inserted at, uploaded at, create time"),
     },
 }
