@@ -4,7 +4,7 @@ tenant = "teams"                   # the table that is the tenant; "schema": one
 schemas = "tenant_*"               # which schemas these are
 duration_unit = "s"                # us, ms, s or min
 credits = 1                        # what a generation costs, or by type { image = 1, video = 5 }, or "none"
-deleted = "leave out"              # or "count": rows that are marked as deleted
+deleted = "leave out"              # or "count": rows that are marked as deleted; for each table, { teams = "count" }
 
 [tables]                           # theirs for ours; "" where there is none
 generation = ["images", "videos"]  # one or several
@@ -89,6 +89,9 @@ def answers_of(document: Mapping[str, Any]) -> Answers:
     """Answers of a document in the form above."""
     given: dict[Path_, Any] = {}
     for key, value in document.items():
+        if key == "deleted" and isinstance(value, dict):
+            given |= {(key, name): _checked((key, name), one) for name, one in value.items()}
+            continue
         if key in _SINGLE:
             given[key,] = _checked((key,), value)
             continue
@@ -125,7 +128,7 @@ def _checked(path: Path_, value: Any) -> Any:
         return _one_of(path, value, [one for one in VALUES[path[1]] if one], may_be_empty=True)
     if path == ("duration_unit",):
         return _one_of(path, value, UNITS)
-    if path == ("deleted",):
+    if path[0] == "deleted":
         return _one_of(path, value, DELETED)
     return _credits(value) if path == ("credits",) else _text(path, value)
 

@@ -10,12 +10,12 @@ from queries.connect.durations import duration
 from queries.connect.found import Draft, Found, bare, column_sql
 from queries.connect.ground import Ground, exact_number, moment, put, simple, user_column, worded
 from queries.connect.matching import best_field, described
-from queries.connect.names import plain, words
+from queries.connect.names import words
 from queries.connect.roles import HAS, Candidate
-from queries.connect.shape import TIMES, text_literal
+from queries.connect.shape import text_literal
 from queries.connect.tenancy import tenant_column
 from queries.connect.values import STATUS, Meanings, are_kinds, meanings, numbered
-from queries.connect.vocabulary import DELETED, MEDIA
+from queries.connect.vocabulary import MEDIA
 from queries.errors import ConnectError
 
 _MONEY = ("cost", "price", "usd", "amount")
@@ -57,7 +57,6 @@ def _one(ground: Ground, candidate: Candidate, *, several: bool) -> Draft:
     put(draft, "duration_ms", took)
     ground.ask(asked)
     put(draft, "credits_used", _credits(ground, draft))
-    _leave_deleted_out(ground, draft)
     if "created_at" not in draft.columns:
         raise ConnectError(
             f"no column of {relation.label} says when a generation was made; name it in an answers file:"
@@ -192,30 +191,6 @@ def _per_type(draft: Draft, prices: dict[str, Any]) -> Found:
 
 def _number_type(number: Any) -> str:
     return "integer" if number == int(number) and abs(number) < 2**31 else "numeric"
-
-
-def _leave_deleted_out(ground: Ground, draft: Draft) -> None:
-    relation = draft.relation
-    name = next((one.name for one in relation.fields if plain(one.name) in [plain(each) for each in DELETED]), None)
-    if name is None:
-        return
-    kind = relation.by_name[name].kind
-    if kind not in (*TIMES, "boolean", "date"):
-        return
-    ground.ask(
-        Question(
-            ("deleted",),
-            f'Rows of {relation.label} with "{name}" are deleted. Leave them out, or count them as well?',
-            ("leave out", "count"),
-            "leave out",
-        )
-    )
-    if ground.answers.get("deleted") == "count":
-        draft.notes.append("deleted rows are counted as well")
-        return
-    is_there = f"{column_sql(name)} IS NOT TRUE" if kind == "boolean" else f"{column_sql(name)} IS NULL"
-    draft.where.append(is_there)
-    draft.notes.append("deleted rows are left out")
 
 
 def _of_kind(draft: Draft) -> None:

@@ -24,6 +24,8 @@ class Ground:
     answers: Answers
     tenancy: Tenancy
     questions: list[Question] = field(default_factory=list)
+    # Tables whose rows can be marked as deleted.
+    marked: list[Relation] = field(default_factory=list)
 
     def ask(self, *questions: Question | None) -> None:
         for one in questions:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from queries.connect import beside, billing, people
 from queries.connect.answers import Answers, Question
+from queries.connect.deleted import leave_deleted_out, require_marked
 from queries.connect.fitting import require_fit
 from queries.connect.found import PRISMA, Draft
 from queries.connect.generation import generations
@@ -146,7 +147,13 @@ def _drafted(ground: Ground, found: list[Candidate], shape: Shape) -> Proposal:
     drafts["subscription"] = paid[0] if paid is not None else None
     drafts["usage_limit"] = beside.usage_limits(ground, taken, drafts["subscription"])
     drafts["generation"] = generation
-    drafts["image"] = beside.images(ground, generation, taken)
+    made = [one for one in drafts.values() if one is not None]
+    leave_deleted_out(ground, made, has_ledger=posted is not None)
+    # Pictures that are a column of generations are of those that are there.
+    drafts["image"] = pictures = beside.images(ground, generation, taken)
+    if pictures is not None and pictures.relation != generation.relation:
+        leave_deleted_out(ground, [pictures], has_ledger=posted is not None)
+    require_marked(ground)
     require_fit(ground, drafts)
     if posted is not None:
         # Without a column of its own, what a generation cost is known from the ledger, and needs no answer.

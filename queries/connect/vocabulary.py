@@ -213,7 +213,10 @@ DETAILS = _phrases(
     "parameter, param, setting"
 )
 USERS = _phrases("user, creator, created by, author, owner, requested by, requester, member, profile, actor")
-DELETED = _phrases("deleted at, deleted, is deleted, removed at, archived at, deleted on, is removed, trashed at")
+DELETED = _phrases(
+    "deleted at, deleted, is deleted, removed at, deleted on, is removed, trashed at, discarded at, archived at, "
+    "archived, is archived, archived on"
+)
 DURATIONS = _phrases(
     "duration, latency, processing time, generation time, exec time, execution time, inference time, run time, "
     "runtime, elapsed, elapsed time, took, time taken, render time, compute time, predict time, total time, process "

@@ -49,6 +49,7 @@ def test_every_kind_of_answer_is_read(tmp_path: Path) -> None:
         ('[values.status]\nX = "succeeded"', "a kind of values 'status'"),
         ('duration_unit = "sec"', "choose one of us, ms, s, min"),
         ('deleted = "yes"', "choose one of leave out, count"),
+        ('deleted = { teams = "yes" }', "deleted.teams is 'yes'; choose one of leave out, count"),
         ("tenant = 3", "tenant is not a text"),
         ("credits = -1", "no number of credits"),
         ("credits = true", "no number of credits"),
