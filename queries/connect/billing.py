@@ -6,6 +6,7 @@ from queries.connect.found import Draft, Found, column_sql
 from queries.connect.ground import Ground, exact_number, moment, put, simple, worded
 from queries.connect.matching import best_field, described
 from queries.connect.names import plain, words
+from queries.connect.periods import explain_periods
 from queries.connect.roles import best_for, the_named
 from queries.connect.routes import joined
 from queries.connect.shape import NUMBERS, Relation, quoted, text_literal
@@ -117,8 +118,9 @@ def _of_newest_period(draft: Draft) -> None:
     draft.where.append(f"{column_sql(reset.column)} = {newest}")
 
 
-def subscription(ground: Ground, taken: list[Relation]) -> tuple[Draft, Meanings] | None:
-    """The newest subscription of each tenant, from a table of them or from columns of the tenant itself."""
+def subscription(ground: Ground, taken: list[Relation], *, as_of: str) -> tuple[Draft, Meanings] | None:
+    """The newest subscription of each tenant, from a table of them or from columns of the tenant itself. `as_of` is the
+    present of these rows, as SQL."""
     named = ground.answers.get("tables", "subscription")
     if named == "":
         return None
@@ -129,6 +131,7 @@ def subscription(ground: Ground, taken: list[Relation]) -> tuple[Draft, Meanings
         draft = ground.draft("subscription", relation, f"{relation.label} has a plan or a period")
         made = _subscription(ground, draft)
         if made is not None:
+            explain_periods(ground, draft, made.values.get("renewing", ()), as_of)
             return draft, made
     return None
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping as Named
 from dataclasses import dataclass
+from datetime import datetime
 
 from queries.connect import beside, billing, people
 from queries.connect.answers import Answers, Question
 from queries.connect.deleted import leave_deleted_out, require_marked
 from queries.connect.fitting import require_fit
-from queries.connect.found import PRISMA, Draft
+from queries.connect.found import PRISMA, Draft, of_sample
 from queries.connect.generation import generations
 from queries.connect.ground import Ground
 from queries.connect.ledger import ledger
@@ -141,7 +142,7 @@ def _drafted(ground: Ground, found: list[Candidate], shape: Shape) -> Proposal:
         meanings[TYPE] = posted[1]
     drafts["credit_transaction"] = posted[0] if posted is not None else None
     drafts["credit_balance"] = billing.balance(ground, taken)
-    paid = billing.subscription(ground, taken)
+    paid = billing.subscription(ground, taken, as_of=_as_of(ground, generation))
     if paid is not None:
         meanings[RENEWING] = paid[1]
     drafts["subscription"] = paid[0] if paid is not None else None
@@ -160,6 +161,14 @@ def _drafted(ground: Ground, found: list[Candidate], shape: Shape) -> Proposal:
         ground.questions = [one for one in ground.questions if one.path != ("credits",)]
     asked = tuple(one for one in ground.questions if not ground.answers.has(*one.path))
     return Proposal(shape, drafts, meanings, asked, tenancy, () if asked else unused(ground, drafts))
+
+
+def _as_of(ground: Ground, generation: Draft) -> str:
+    """The present, as SQL; of a copy that is older, when its newest generation was made."""
+    newest = ground.peek.facts(
+        generation.relation, {"newest": f"max({of_sample(generation.columns['created_at'].sql)})"}
+    ).get("newest")
+    return f"least(now(), timestamptz '{newest.isoformat()}')" if isinstance(newest, datetime) else "now()"
 
 
 def _require_readable(relations: list[Relation]) -> None:
