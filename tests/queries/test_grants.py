@@ -218,8 +218,8 @@ SELECTS: dict[str, tuple[str, dict[str, set[str]]]] = {
         'SELECT g.id AS id, u."organizationId" AS tenant_id, g."createdAt" AS created_at FROM public."Generation" AS g'
         ' JOIN public."User" AS u ON u.id = g."userId" WHERE g."durationMs" > 0',
         {
-            "Generation": {"id", "organizationId", "createdAt", "userId", "durationMs"},
-            "User": {"id", "organizationId", "createdAt"},
+            "Generation": {"id", "createdAt", "userId", "durationMs"},
+            "User": {"id", "organizationId"},
         },
     ),
     "with": (
@@ -235,7 +235,55 @@ SELECTS: dict[str, tuple[str, dict[str, set[str]]]] = {
     "using": (
         'SELECT id AS id, "organizationId" AS tenant_id, "User"."createdAt" AS created_at FROM public."User"'
         ' JOIN public."Membership" USING (id, "organizationId")',
-        {"User": {"id", "organizationId", "createdAt"}, "Membership": {"id", "organizationId", "createdAt"}},
+        {"User": {"id", "organizationId", "createdAt"}, "Membership": {"id", "organizationId"}},
+    ),
+    # The same alias is another table in each part, and a name within is looked for there first.
+    "united": (
+        'SELECT t.id AS id, t."organizationId" AS tenant_id, t."createdAt" AS created_at FROM public."Generation" AS t'
+        ' WHERE t."completedAt" IS NULL UNION ALL SELECT t."generationId", t."organizationId", (SELECT max("createdAt")'
+        ' FROM public."Membership" AS m WHERE m."organizationId" = t."organizationId") FROM public."Image" AS t',
+        {
+            "Generation": {"id", "organizationId", "createdAt", "completedAt"},
+            "Image": {"generationId", "organizationId"},
+            "Membership": {"organizationId", "createdAt"},
+        },
+    ),
+    "outer": (
+        'SELECT id AS id, "organizationId" AS tenant_id, now() AS created_at FROM public."Generation" WHERE EXISTS'
+        ' (SELECT FROM public."Membership" WHERE role IS NULL AND prompt IS NOT NULL)',
+        {"Generation": {"id", "organizationId", "prompt"}, "Membership": {"role"}},
+    ),
+    "counted": (
+        'SELECT g.id AS id, g."organizationId" AS tenant_id, now() AS created_at FROM public."Generation" AS g'
+        ' WHERE EXISTS (SELECT FROM public."Membership")',
+        {"Generation": {"id", "organizationId"}, "Membership": {"id"}},
+    ),
+    "renamed": (
+        'SELECT a AS id, b AS tenant_id, now() AS created_at FROM public."Membership" AS m (a, c, b)',
+        {"Membership": {"id", "userId", "organizationId", "role", "createdAt"}},
+    ),
+    "joined by a name": (
+        'SELECT j.name AS id, j."organizationId" AS tenant_id, now() AS created_at FROM (public."User" AS u JOIN'
+        " (SELECT 1 AS one) AS s ON true) AS j",
+        {"User": {"name", "organizationId"}},
+    ),
+    "sampled": (
+        'SELECT s.id AS id, s."organizationId" AS tenant_id, now() AS created_at'
+        ' FROM public."Membership" AS s TABLESAMPLE SYSTEM (50)',
+        {"Membership": {"id", "organizationId"}},
+    ),
+    "whole": (
+        "SELECT to_json(m) ->> 'id' AS id, m.\"organizationId\" AS tenant_id, now() AS created_at"
+        ' FROM public."Membership" AS m',
+        {"Membership": {"id", "userId", "organizationId", "role", "createdAt"}},
+    ),
+    "natural": (
+        'SELECT i.id AS id, i."organizationId" AS tenant_id, now() AS created_at FROM public."Organization" AS o'
+        ' NATURAL JOIN public."Membership" AS i',
+        {
+            "Organization": {"id", "name", "slug", "createdAt", "updatedAt"},
+            "Membership": {"id", "userId", "organizationId", "role", "createdAt"},
+        },
     ),
 }
 
