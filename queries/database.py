@@ -49,6 +49,10 @@ _CONNECT_TIMEOUT_S = 5
 _WALL_CHECK_S = 60.0
 # Rights change seldom, and asking costs a look at every table there is.
 _ROLE_CHECK_S = 3600.0
+_UNREADABLE = (
+    "the database address cannot be read; write postgresql://user:password@host/name, special characters of the"
+    " password percent-encoded (@ as %40, / as %2F, # as %23, ? as %3F, : as %3A, % as %25)"
+)
 # What Prisma and its engines write into an address, and libpq refuses; and what is ours to say.
 _NOT_LIBPQS = (
     *("pgbouncer", "connection_limit", "pool_timeout", "socket_timeout", "statement_cache_size", "schema"),
@@ -269,9 +273,11 @@ def driver_url(url: str) -> URL:
     try:
         parsed = make_url(url).set(drivername="postgresql+psycopg")
     except (sa.exc.ArgumentError, ValueError):  # a port that is no number is quoted, and may be a password
-        raise DatabaseUnavailableError(
-            "the database address cannot be read; write postgresql://user@host/name"
-        ) from None
+        raise DatabaseUnavailableError(_UNREADABLE) from None
+    # A second @ parts a password in two: what follows the first would be taken for the host, and repeated.
+    after = url.partition("@")[2].partition("?")
+    if "@" in after[0] or any("@" in one.partition("=")[0] for one in after[2].split("&")):
+        raise DatabaseUnavailableError(_UNREADABLE)
     return parsed.difference_update_query(_NOT_LIBPQS)
 
 

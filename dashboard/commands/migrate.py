@@ -35,16 +35,33 @@ def migrate(
     if sql and not walls:
         raise ArgumentError("--sql prints what puts the walls up; leave --no-walls out")
     url, mapping = settings.direct_url.get_secret_value(), load_mapping(settings.mapping_file)
-    say = Console(stderr=True).print
+    say = Console(stderr=True, highlight=False, soft_wrap=True).print
     if sql:
         typer.echo(migrations.upgrade_sql(url, mapping, reader_role=reader_role(settings)), nl=False)
         say("Run it as the role of DIRECT_URL, which will own what it makes.")
     elif walls:
-        migrations.upgrade(url, mapping, reader_role=reader_role(settings))
-        say("The schema usage_dashboard is up to date.")
+        say(_told(migrations.upgrade(url, mapping, reader_role=reader_role(settings))))
     else:
         migrations.remove_walls(url, mapping)
         say("The walls are down; run migrate again after the application's migration.")
+
+
+def _told(made: migrations.Made) -> str:
+    """What was made, in a sentence."""
+    parts = [
+        *(["the schema usage_dashboard"] if made.schema else []),
+        *([f"{_counted(made.tables, 'table')} ({', '.join(made.tables)})"] if made.tables else []),
+        *([f"{_counted(made.walls, 'wall')}, views that pages read instead of tables"] if made.walls else []),
+    ]
+    if parts:
+        return f"Made {', '.join(parts[:-1])}{' and ' if len(parts) > 1 else ''}{parts[-1]}."
+    if made.newer:
+        return "The tables of the schema usage_dashboard came to their newest version."
+    return "Nothing was to do: the schema usage_dashboard is up to date."
+
+
+def _counted(names: tuple[str, ...], noun: str) -> str:
+    return f"{len(names)} {noun}{'' if len(names) == 1 else 's'}"
 
 
 def reader_role(settings: Settings) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -20,20 +21,59 @@ from queries.migrations.walls import raise_walls, take_down
 from queries.tables import OUR_SCHEMA
 
 READER_ROLE = "usage_dashboard_reader"
+_RELATIONS = sa.text(
+    """
+    SELECT one.relname::text, one.relkind::text,
+           CASE WHEN one.relkind = 'v' THEN coalesce(obj_description(one.oid, 'pg_class'), '') ELSE '' END
+    FROM pg_class AS one JOIN pg_namespace AS space ON space.oid = one.relnamespace
+    WHERE space.nspname = :schema AND one.relkind IN ('r', 'p', 'v') AND NOT one.relispartition
+      AND one.relname <> 'alembic_version'
+    """
+)
 
 
-def upgrade(url: str, mapping: Mapping | None = None, *, reader_role: str = READER_ROLE) -> None:
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What a migration made: whether the schema itself, which tables, which walls (new, or for another mapping), and
+    whether tables that were there came to a newer version."""
+
+    schema: bool
+    tables: tuple[str, ...]
+    walls: tuple[str, ...]
+    newer: bool
+
+
+def upgrade(url: str, mapping: Mapping | None = None, *, reader_role: str = READER_ROLE) -> Made:
     """Bring our schema to the newest version and put up the walls; running it twice changes nothing.
 
     `url` is a direct one, of a role that may create a schema and may read the mapped tables. The reader role, where it
     exists, is given SELECT on the walls and on our tables, and nothing else.
     """
     with _owning(url) as connection:
+        was_there = connection.scalar(sa.select(sa.func.to_regnamespace(OUR_SCHEMA))) is not None
+        before, version = _relations(connection), _version(connection)
         connection.execute(sa.schema.CreateSchema(OUR_SCHEMA, if_not_exists=True))
         configuration = alembic_configuration()
         configuration.attributes["connection"] = connection
         command.upgrade(configuration, "head")
         raise_walls(connection, mapping or prisma_mapping(), reader_role)
+        made = sorted(_relations(connection) - before)
+        return Made(
+            schema=not was_there,
+            tables=tuple(name for name, kind, _ in made if kind != "v"),
+            walls=tuple(name for name, kind, _ in made if kind == "v"),
+            newer=version not in (None, _version(connection)),
+        )
+
+
+def _version(connection: sa.Connection) -> str | None:
+    return MigrationContext.configure(connection, opts={"version_table_schema": OUR_SCHEMA}).get_current_revision()
+
+
+def _relations(connection: sa.Connection) -> set[tuple[str, str, str]]:
+    """Tables and views of our schema, Alembic's own aside: name, kind, and of a view what it was made for."""
+    rows = connection.execute(_RELATIONS, {"schema": OUR_SCHEMA})
+    return {(name, kind, made_for) for name, kind, made_for in rows}
 
 
 def upgrade_sql(url: str, mapping: Mapping | None = None, *, reader_role: str = READER_ROLE) -> str:
@@ -41,10 +81,10 @@ def upgrade_sql(url: str, mapping: Mapping | None = None, *, reader_role: str = 
     read, to see what is there."""
     with _owning(url) as connection:
         connection.exec_driver_sql("SET TRANSACTION READ ONLY")
-        present = MigrationContext.configure(
-            connection, opts={"version_table_schema": OUR_SCHEMA}
-        ).get_current_revision()
-        statements = [*_versions_sql(present), *_walls_sql(connection, mapping or prisma_mapping(), reader_role)]
+        statements = [
+            *_versions_sql(_version(connection)),
+            *_walls_sql(connection, mapping or prisma_mapping(), reader_role),
+        ]
     return "\n\n".join(["BEGIN;", *statements, "COMMIT;"]) + "\n"
 
 

@@ -42,12 +42,39 @@ def test_a_new_password_is_no_new_database() -> None:
     assert identity("postgresql://u:a@h/db?sslpassword=a") == identity("postgresql://u:b@h/db?sslpassword=b")
 
 
-@pytest.mark.parametrize("url", ["postgresql://user:secret/db", "postgresql://user@host:secret/db"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://user:secret/db",
+        "postgresql://user@host:secret/db",
+        "postgresql://user:top@secret@host/db",
+        "postgresql://user:top@secret/word@host/db",
+        "postgresql://user:top@secret:5432@host/db",
+        "postgresql://user:top@secret?word@host/db",
+        "postgresql://user:top@secret#word@host/db",
+        "postgresql://user@server:secret@host/db",
+    ],
+)
 def test_an_address_that_cannot_be_read_is_not_repeated(url: str) -> None:
     with pytest.raises(DatabaseUnavailableError) as refused:
         driver_url(url)
     assert "secret" not in refused.value.message
-    assert refused.value.__suppress_context__
+    assert "top" not in refused.value.message
+    assert "special characters of the password percent-encoded (@ as %40" in refused.value.message
+    assert refused.value.__context__ is None or refused.value.__suppress_context__
+
+
+@pytest.mark.parametrize(
+    ("url", "password"),
+    [
+        ("postgresql://user:a%40b@host/db", "a@b"),
+        ("postgresql://user:a/b?c#d:e@host/db", "a/b?c#d:e"),
+        ("postgresql://user@host/db?application_name=a@b", None),
+    ],
+)
+def test_what_is_no_second_at_sign_is_read(url: str, password: str | None) -> None:
+    read = driver_url(url)
+    assert (read.username, read.password, read.host, read.database) == ("user", password, "host", "db")
 
 
 def test_what_prisma_adds_to_an_address_is_left_out(reader_url: str) -> None:

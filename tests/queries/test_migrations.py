@@ -37,7 +37,7 @@ def our_objects(url: str) -> list[tuple[Any, ...]]:
 def test_running_it_twice_changes_nothing(owner_url: str, superuser_url: str) -> None:
     before = application_objects(superuser_url), our_objects(superuser_url)
     assert before[1]
-    migrations.upgrade(owner_url)
+    assert migrations.upgrade(owner_url) == migrations.Made(schema=False, tables=(), walls=(), newer=False)
     assert (application_objects(superuser_url), our_objects(superuser_url)) == before
 
 
@@ -66,7 +66,8 @@ def test_another_mapping_renews_the_walls_and_the_old_ones_are_not_used(
         from queries.database import walls_stand
 
         assert not walls_stand(connection, remapped.mapping)
-    migrations.upgrade(owner_url, load_mapping(path))
+    made = migrations.upgrade(owner_url, load_mapping(path))
+    assert (made.schema, made.tables, "app_generation" in made.walls) == (False, (), True)
     assert remapped.tables().walled
     remapped.close()
     with psycopg.connect(reader_url) as connection, pytest.raises(psycopg.errors.UndefinedColumn):
