@@ -124,7 +124,7 @@ def _between(relation: Relation, draft: Draft) -> Found | None:
         return None
     seconds = _seconds(relation, *times, alias="t.")
     reason = f'there is no duration; from "{times[0]}" to "{times[1]}"'
-    return Found(f"round({seconds} * 1000)::bigint", reason, "medium", shown=(relation, times[1]))
+    return Found(f"round({seconds} * 1000)::bigint", reason, "medium")
 
 
 def _seconds(relation: Relation, start: str, end: str, *, alias: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from queries.connect.answers import NONE, Question
@@ -55,6 +56,7 @@ def _one(ground: Ground, candidate: Candidate, *, several: bool) -> Draft:
         put(draft, column, worded(ground, draft, column))
     took, asked = duration(draft, ground.peek, ground.answers)
     put(draft, "duration_ms", took)
+    _say_what_is_no_duration(draft)
     ground.ask(asked)
     put(draft, "credits_used", _credits(ground, draft))
     if "created_at" not in draft.columns:
@@ -65,6 +67,14 @@ def _one(ground: Ground, candidate: Candidate, *, several: bool) -> Draft:
     if several:
         _of_kind(draft)
     return draft
+
+
+def _say_what_is_no_duration(draft: Draft) -> None:
+    """An end beside a duration of its own is not what the duration is counted to."""
+    took, end = draft.columns.get("duration_ms"), draft.columns.get("completed_at")
+    if took is not None and took.shown is not None and end is not None:
+        reason = f'{end.reason}; for exports alone, the duration is that of "{took.shown[1]}"'
+        draft.columns["completed_at"] = replace(end, reason=reason)
 
 
 def _listed(signs: tuple[str, ...]) -> str:

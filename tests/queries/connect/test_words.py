@@ -10,6 +10,8 @@ from queries.connect.durations import duration
 from queries.connect.found import Draft, bare
 from queries.connect.matching import best_field
 from queries.connect.names import plain, words
+from queries.connect.prisma_schema import prisma_shape
+from queries.connect.proposing import propose
 from queries.connect.samples import NoRows
 from queries.connect.shape import Field, Kind, Relation, text_literal
 from queries.connect.values import meaning, meanings, numbered
@@ -163,6 +165,32 @@ def test_the_unit_of_a_duration(name: str, kind: Kind, peek: Any, factor: str, i
     assert found is not None
     assert (question is not None) == is_asked
     assert found.sql == (f't."{name}"' if not factor else f'round((t."{name}" {factor})::numeric)::bigint')
+
+
+@pytest.mark.parametrize("column", ["durationMs Int", ""])
+def test_what_the_duration_is_made_of_is_shown_and_nothing_else(column: str) -> None:
+    shape = prisma_shape(
+        f"""model User {{ id Int @id
+          email String }}
+        model Generation {{ id Int @id
+          userId Int
+          prompt String
+          credits Int
+          {column}
+          createdAt DateTime
+          finishedAt DateTime? }}"""
+    )
+    draft = propose(shape, NoRows(), Answers()).drafts["generation"]
+    assert draft is not None
+    took, end = draft.columns["duration_ms"], draft.columns["completed_at"]
+    if column:
+        assert took.shown == (draft.relation, "durationMs")
+        assert end.reason.endswith('for exports alone, the duration is that of "durationMs"')
+    else:
+        # A time beside it would not be a sample of it.
+        assert took.shown is None
+        assert took.reason == 'there is no duration; from "createdAt" to "finishedAt"'
+        assert "exports" not in end.reason
 
 
 @pytest.mark.parametrize("value", ["plain", "it's", "back\\slash", "'", "\\'", "", "100%", "{schema}"])
