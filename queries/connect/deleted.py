@@ -8,7 +8,7 @@ from queries.connect.answers import DELETED as CHOICES
 from queries.connect.answers import Question
 from queries.connect.found import BASE, Draft, Join, column_sql
 from queries.connect.ground import Ground
-from queries.connect.names import plain
+from queries.connect.names import plain, words
 from queries.connect.roles import the_named
 from queries.connect.shape import TIMES, Field, Relation
 from queries.connect.vocabulary import DELETED
@@ -64,7 +64,7 @@ def _of_its_own(ground: Ground, draft: Draft, left: str) -> Iterator[str]:
     marker = _marker(draft.relation)
     if marker is None:
         return
-    rows = f'rows of {_name(ground, draft.relation)} that "{marker.name}" marks as deleted'
+    rows = f"rows of {_name(ground, draft.relation)} that {_marks(marker)}"
     text = f"There may be {rows}. Leave them out ({left}), or count them as well?"
     answer = _answer(ground, draft.relation, text, LEAVE_OUT)
     if answer == LEAVE_OUT:
@@ -83,7 +83,7 @@ def _of_what_it_belongs_to(ground: Ground, draft: Draft, left: str) -> Iterator[
         if relation is None or marker is None or relation in (ground.tenancy.user, ground.tenancy.relation):
             continue
         those = f"rows of {_name(ground, draft.relation)} that belong to {_name(ground, relation)}"
-        those += f' which "{marker.name}" marks as deleted'
+        those += f" which {_marks(marker)}"
         text = f"There may be {those}. Leave them out ({left}), or count them as well?"
         answer = _answer(ground, relation, text, COUNT)
         if answer == LEAVE_OUT:
@@ -114,6 +114,11 @@ def _marker(relation: Relation) -> Field | None:
     """The column that marks a row as deleted."""
     able = {plain(one.name): one for one in relation.fields if one.kind in (*TIMES, "boolean", "date")}
     return next((able[plain(one)] for one in DELETED if plain(one) in able), None)
+
+
+def _marks(marker: Field) -> str:
+    kind = "archived" if "archived" in words(marker.name) else "deleted"
+    return f'"{marker.name}" marks as {kind}'
 
 
 def _is_there(marker: Field, alias: str) -> str:

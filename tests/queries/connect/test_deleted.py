@@ -83,10 +83,14 @@ def test_rows_are_left_out_as_answered(empty_database_url: str, deleted: Any, ex
     mapping = proposal.mapping()
     assert ids(empty_database_url, mapping) == expected
     notes = " ".join(mapping.tables[one].note for one in TABLES_OF)
-    for table, column in (("teams", "deleted_at"), ("members", "archived_at"), ("jobs", "is_deleted")):
+    for table, column, kind in (
+        ("teams", "deleted_at", "deleted"),
+        ("members", "archived_at", "archived"),
+        ("jobs", "is_deleted", "deleted"),
+    ):
         answer = deleted if isinstance(deleted, str) else deleted[table]
         said = "are left out: " if answer == "leave out" else "are counted as well"
-        assert f'rows of {table} that "{column}" marks as deleted {said}' in notes
+        assert f'rows of {table} that "{column}" marks as {kind} {said}' in notes
     said = "are left out: " if deleted == "leave out" else "are counted as well"
     assert f'rows of jobs that belong to projects which "deleted_at" marks as deleted {said}' in notes
     assert check(empty_database_url, mapping).works
