@@ -77,7 +77,7 @@ class Contents:
             )
             if _adds_balances(wanted):
                 st.caption(
-                    "`opening` and `closing` are added over several months here, as the manifest adds them to check the"
+                    "Opening and closing are added over several months here, as the manifest adds them to check the"
                     " file: these two sums are no balance."
                 )
         if not preview.rows:

@@ -36,9 +36,14 @@ def tenant_id(dashboard: Dashboard) -> str:
     return str(found[0])
 
 
-def grave_violations(page: Page) -> list[str]:
+# All that another theme changes.
+COLOURS = {"type": "rule", "values": ["color-contrast"]}
+
+
+def grave_violations(page: Page, only: dict[str, Any] | None = None) -> list[str]:
     page.evaluate(AXE)
-    answer = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    options = {"resultTypes": ["violations"], **({"runOnly": only} if only else {})}
+    answer = page.evaluate("options => axe.run(document, options)", options)
     assert answer["passes"], "axe looked at nothing"
     return [
         f"{found['id']} ({found['impact']}): {node['html'][:300]}\n{node['failureSummary']}"
@@ -56,7 +61,7 @@ def test_a_page_keeps_nobody_out(open_page: Any, tenant_id: str, place: Place) -
     if place.name in DRAWN_LATER:
         page.locator(DRAWN_LATER[place.name]).first.wait_for(timeout=120_000)
     for _, scheme in looks_of(page, ((WIDE, "light"), (WIDE, "dark"))):
-        assert grave_violations(page) == [], scheme
+        assert grave_violations(page, COLOURS if scheme == "dark" else None) == [], scheme
 
 
 @pytest.mark.parametrize("tab", ["Credits", "Users", "Quotas", "Quality", "Generations", "Ledger", "Compare"])

@@ -22,7 +22,9 @@ import queries.catalog  # noqa: F401 - makes the questions known
 from dashboard import services
 from demo.schema import create_schema
 from queries import execution, migrations
+from queries.database import driver_url
 from queries.embedded import databases
+from queries.mapping import prisma_mapping
 from queries.query import CATALOG
 from queries.refresh import refresh
 from queries.runner import Context
@@ -90,6 +92,8 @@ def crowd(server: Server) -> Iterator[str]:
             " 'admin' FROM generate_series(0, %s) no",
             [TENANTS - 1],
         )
+    engine = sa.create_engine(driver_url(server.url(name, OWNER)), poolclass=sa.NullPool)
+    refresh(engine, prisma_mapping(), NOW)
     yield name
     with server.superuser() as connection:
         databases.drop_database(connection, name)
@@ -104,8 +108,6 @@ def held(server: Server, crowd: str) -> Iterator[services.Services]:
     )
     built = services.build(settings, is_demo=True)
     built.plan_keeper.stop()  # it would ask for the plan of each of them
-    assert built.database.owner is not None
-    refresh(built.database.owner, built.database.mapping, NOW)
     tables = built.database.tables()
     assert tables.walled
     assert tables.aggregates is not None
