@@ -25,8 +25,6 @@ from queries.query import Result
 
 # Tenants of the answers that are remembered, at most; the answers used longest ago go first.
 _LARGEST_MEMORY = 40_000
-# Without a renewal ahead, credits that end within so many days are said to run out.
-RUNNING_OUT_DAYS = 14
 
 Floats = NDArray[np.float64]
 
@@ -47,10 +45,7 @@ class Outlook:
 
     def is_running_out(self) -> bool:
         """Whether the credits end before the renewal or, where none is ahead, within 14 days, while they are in use."""
-        if any(one.rule == "runs_out_before_renewal" for one in self.flags):
-            return True
-        days, in_use = self.runway.p50_days, self.row["generations_28d"] > 0
-        return not self.row["renewing"] and in_use and days is not None and days <= RUNNING_OUT_DAYS
+        return any(one.rule in rules.RUNNING_OUT for one in self.flags)
 
 
 def of_result(result: Result, now: datetime, zone: str, *, is_over: bool = False) -> list[Outlook]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import sqlalchemy as sa
 import typer
 
 from queries import migrations
 from queries.database import Database, driver_url
-from queries.errors import ArgumentError
+from queries.errors import ArgumentError, UsageDashboardError, translated
 from queries.grants import Wish, grants
 from queries.mapping import Mapping, load_mapping
 from queries.readable import Columns, named_columns, read_columns
@@ -41,13 +42,27 @@ def _columns(settings: Settings, mapping: Mapping) -> Columns:
     """What the mapping reads. Of a SELECT only the database knows whose its columns are."""
     if all(one.select is None for one in mapping.tables.values()):
         return named_columns(mapping)
-    address = settings.direct_url or settings.database_url
-    if address is None:
-        raise ArgumentError("the mapping file has a SELECT, and only the database knows its tables; set DATABASE_URL")
-    database = Database(settings.model_copy(update={"database_url": address, "direct_url": None}), mapping)
+    # The roles of both addresses may be such as this command's answer is to make.
+    addresses = [one for one in (settings.database_url, settings.direct_url) if one is not None]
+    refused = "no address is set"
+    for address in addresses:
+        try:
+            return _read(settings.model_copy(update={"database_url": address, "direct_url": None}), mapping)
+        except UsageDashboardError as error:
+            refused = error.message
+    raise ArgumentError(
+        f"the mapping file has a SELECT, and only the database knows its columns ({refused}); set DATABASE_URL to a"
+        " role that may read the tables, such as their owner, while this command runs"
+    )
+
+
+def _read(settings: Settings, mapping: Mapping) -> Columns:
+    database = Database(settings, mapping)
     try:
         database.ping()
         with database.reading(Scope.of(()), settings.statement_timeout_s) as connection:
             return read_columns(connection, mapping)
+    except sa.exc.SQLAlchemyError as error:
+        raise translated(error) from error
     finally:
         database.close()

@@ -26,6 +26,9 @@ PACING_WITHIN_DAYS = 30
 PACING_FROM_DAYS = 7
 LIMIT_HIT_DAYS = 3
 UTILISATION_MOST = 0.8
+# Without a renewal ahead, credits that end within so many days are said to run out.
+RUNNING_OUT_DAYS = 14
+RUNNING_OUT = ("runs_out_before_renewal", "runs_out_soon")
 # In `priority`, a reason to sell more that can wait counts this much of one that cannot.
 _CAN_WAIT = 0.25
 
@@ -49,6 +52,7 @@ def flags(row: Row, runway: Runway | None, *, now: datetime, zone: str) -> list[
         ("at_risk", "failing", _failing(row)),
         ("at_risk", "under_paced", _under_paced(row, now, zone)),
         ("upsell", "runs_out_before_renewal", _runs_out_before_renewal(row, runway, today, now, zone)),
+        ("upsell", "runs_out_soon", _runs_out_soon(row, runway, today)),
         ("upsell", "limit_hits", _limit_hits(row)),
         ("upsell", "high_utilisation", _high_utilisation(row, now)),
     )
@@ -82,10 +86,10 @@ def priority(row: Row, found: list[Flag]) -> float:
 
     At stake is what the tenant burned in 28 days, the last or the ones before, whichever is more, so that one that has
     fallen silent still counts with what it used to burn. Each at-risk flag is a reason, and so is running out before
-    the renewal; other upsell flags can wait and count a quarter.
+    the renewal, or soon where none is known; other upsell flags can wait and count a quarter.
     """
     stake = max(0.0, _number(row, "burn_28d_credits") or 0.0, _number(row, "burn_prev_28d_credits") or 0.0)
-    urgent = [one.kind == "at_risk" or one.rule == "runs_out_before_renewal" for one in found]
+    urgent = [one.kind == "at_risk" or one.rule in RUNNING_OUT for one in found]
     # Some credit at stake even where nothing was ever burned: a flagged tenant stands before one without a flag.
     return (stake + 1.0) * sum(1.0 if one else _CAN_WAIT for one in urgent)
 
@@ -166,6 +170,19 @@ def _runs_out_before_renewal(row: Row, runway: Runway | None, today: date, now: 
         return f"Out of credits; the renewal is {words.days_left(renews_on, today)}." if in_use else None
     out_on = today + timedelta(days=runway.p50_days)
     return f"Runs out around {words.day(out_on)}, {words.counted(early, 'day')} before the renewal."
+
+
+def _runs_out_soon(row: Row, runway: Runway | None, today: date) -> str | None:
+    """Where no renewal is known that the credits could last to."""
+    in_use = (_number(row, "generations_28d") or 0) > 0
+    days = runway.p50_days if runway is not None else None
+    is_known = row.get("renewing") and words.utc(row.get("renews_at")) is not None
+    if is_known or not in_use or days is None or days > RUNNING_OUT_DAYS:
+        return None
+    if runway is not None and runway.state == "empty":
+        return "Out of credits; no renewal is known."
+    out_on = today + timedelta(days=days)
+    return f"Runs out around {words.day(out_on)}, {words.days_left(out_on, today)}; no renewal is known."
 
 
 def _limit_hits(row: Row) -> str | None:

@@ -62,7 +62,7 @@ def of_sums(sums: Sums) -> list[Headline]:
             words.amount(sums.running_out),
             "Tenants whose credits end before their renewal, or within 14 days where none is ahead, if the pattern of"
             " the last 8 weeks continues",
-            note="before renewal",
+            note="before renewal, or soon",
             action=_flagged(listing.RUNNING_OUT),
         ),
         Headline(

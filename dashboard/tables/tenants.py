@@ -43,6 +43,7 @@ RULES: Mapping[str, str] = {
     "failing": "failing",
     "under_paced": "under pace",
     "runs_out_before_renewal": "runs out early",
+    "runs_out_soon": "runs out soon",
     "limit_hits": "at its limits",
     "high_utilisation": "credits nearly used",
 }

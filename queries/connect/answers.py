@@ -67,6 +67,10 @@ class Answers:
     def has(self, *path: str) -> bool:
         return path in self.given
 
+    def under(self, *path: str) -> list[str]:
+        """What is answered there, by name."""
+        return [one[-1] for one in self.given if one[:-1] == path]
+
     def also(self, path: Path_, value: Any) -> Answers:
         """The same with one more."""
         checked = {path: _checked(path, value)}

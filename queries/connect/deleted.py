@@ -17,8 +17,8 @@ from queries.errors import ConnectError
 LEAVE_OUT, COUNT = CHOICES
 # What becomes of the rest when rows of a table are left out.
 _LEFT: Mapping[str, str] = {
-    "organization": "these tenants are in no list and nobody is told to call them, while their generations and credits"
-    " stay in every total and statement, under their ids",
+    "organization": "these tenants, their usage and what they have left are not on the page Tenants, while their"
+    " generations and movements stay in Credit burn, Timelines and Statements, under their ids",
     "user": "these people are in no list, while what they made stays, under their ids",
     "membership": "these people are members of nothing, while what they made stays",
     "subscription": "their plans and periods do not count",

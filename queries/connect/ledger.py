@@ -13,7 +13,7 @@ from queries.connect.roles import best_for, name_points, the_named
 from queries.connect.routes import follow, routes
 from queries.connect.shape import NUMBERS, Relation, text_literal
 from queries.connect.tenancy import tenant_column
-from queries.connect.values import TYPE, Meanings, are_kinds, meanings, numbered
+from queries.connect.values import TYPE, Meanings, are_kinds, meaning, meanings, numbered
 
 _DEBIT, _CREDIT = ("debit", "debited", "out"), ("credit", "credited", "in")
 # What takes credits away; everything else gives them, or says by its sign.
@@ -118,6 +118,8 @@ def _generation(ground: Ground, draft: Draft, events: list[Relation]) -> Found |
 
 def _type(ground: Ground, draft: Draft) -> Found | None:
     found = worded(ground, draft, "type")
+    if found is None and not ground.answers.has("columns", "credit_transaction", "type"):
+        return _type_by_values(ground, draft)
     if found is None or found.column is None:
         return found
     field = draft.relation.by_name[found.column]
@@ -129,6 +131,20 @@ def _type(ground: Ground, draft: Draft) -> Found | None:
     cases = " ".join(f"WHEN {number} THEN {text_literal(name)}" for number, name in names.items())
     sql = f"CASE {column_sql(field.name)} {cases} ELSE {column_sql(field.name)}::text END"
     return Found(sql, f"{described(field)}, whose comment names its numbers", shown=found.shown)
+
+
+def _type_by_values(ground: Ground, draft: Draft) -> Found | None:
+    """The one column, whatever its name, whose few values are mostly words for movements."""
+    keys = {*draft.relation.key, *(one.column for one in draft.relation.references)}
+    found = []
+    for field in draft.relation.fields:
+        if field.kind not in ("text", "enum") or field.name in keys:
+            continue
+        values = [value for value, _ in ground.peek.common(draft.relation, field.name)]
+        known = [one for one in values if meaning(TYPE, one)]
+        if len(values) > 1 and are_kinds(values) and 2 * len(known) >= len(values):
+            found.append(bare(draft.relation, field, "its values are words for movements", "medium"))
+    return found[0] if len(found) == 1 else None
 
 
 def _amount(ground: Ground, draft: Draft) -> Found | None:
@@ -236,7 +252,11 @@ def _by_sign(ground: Ground, draft: Draft) -> tuple[Found, Meanings]:
     bought = f"WHEN {price.sql} > 0 THEN 'purchased' " if price is not None else ""
     sql = f"CASE WHEN {found.sql} < 0 THEN 'burned' {bought}ELSE 'granted' END"
     made = _own_words("burned", "granted", *(["purchased"] if price is not None else []))
-    return Found(sql, "there is no type; what is negative was burned", "medium", shown=found.shown), made
+    draft.notes.append(
+        f"{draft.relation.label} has no column that tells kinds of movements: refunds and expirations are taken for"
+        ' credits given and burned; answer [columns.credit_transaction] type = "..." if there is one'
+    )
+    return Found(sql, "there is no type; what is negative was burned", "low", shown=found.shown), made
 
 
 def _own_words(*kinds: str) -> Meanings:

@@ -55,7 +55,8 @@ def meanings(
     `guesses` are what the rows say of a value, for those that no word tells."""
     found: dict[str, list[str]] = {ours: [] for ours in VALUES[kind] if ours}
     questions, guessed, told = [], [], []
-    for value in theirs:
+    seen = list(theirs)
+    for value in seen:
         ours = answers.get("values", kind, value)
         if ours is None:
             ours = meaning(kind, value)
@@ -69,6 +70,11 @@ def meanings(
             told.append(f"{value} is {ours}")
         else:
             told.append(f"{value} is none of ours")
+    # Such as the status of what is under way, which no row may have just now.
+    for value in answers.under("values", kind):
+        if value not in seen and (ours := answers.get("values", kind, value)):
+            found[ours].append(value)
+            told.append(f"{value} is {ours}, as answered, and no row has it now")
     reason = "; ".join(told[:_MOST_ASKED]) or f"no {what} was seen"
     sure: Confidence = "low" if guessed else "high" if told else "low"
     return Meanings({ours: tuple(values) for ours, values in found.items()}, reason, sure, questions)

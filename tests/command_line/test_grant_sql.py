@@ -64,6 +64,27 @@ def test_a_select_needs_the_database_that_knows_its_columns(run: Any, tmp_path: 
     done = run("grant-sql", DATABASE_URL=app_url)
     assert done.exit_code == 0, done.exception
     assert 'GRANT SELECT ("id", "organizationId", "width", "createdAt") ON "public"."Image"' in done.stdout
+    # The role of DIRECT_URL is one that this SQL is to make: nobody can be it yet.
+    host = app_url.partition("@")[2]
+    unmade = f"postgresql://usage_dashboard_keeper@{host}"
+    assert run("grant-sql", DATABASE_URL=app_url, DIRECT_URL=unmade).exit_code == 0
+    nobody = run("grant-sql", DATABASE_URL=unmade, DIRECT_URL=unmade)
+    assert isinstance(nobody.exception, UsageDashboardError)
+    assert "set DATABASE_URL to a role that may read the tables, such as their owner" in nobody.exception.message
+
+
+def test_a_role_that_may_not_look_into_the_schema_is_told_so(
+    run: Any, superuser_url: str, reader_url: str, tmp_path: Path
+) -> None:
+    with psycopg.connect(superuser_url, autocommit=True) as connection:
+        connection.execute("CREATE SCHEMA studio CREATE TABLE render (id text, company text, made timestamptz)")
+    (tmp_path / "usage-dashboard.toml").write_text(
+        "[tables.image]\nselect = 'SELECT id, company AS tenant_id, made AS created_at FROM studio.render'\n",
+        encoding="utf-8",
+    )
+    refused = run("grant-sql", DATABASE_URL=reader_url)
+    assert isinstance(refused.exception, UsageDashboardError), refused.exception
+    assert "may not read this" in refused.exception.message
 
 
 def test_migrate_prints_and_changes_nothing(run: Any, owner_url: str) -> None:

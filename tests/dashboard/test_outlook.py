@@ -155,13 +155,15 @@ def test_nobody_is_judged_when_there_is_nobody() -> None:
         ({"renewing": False}, 15, False),
         ({"renewing": False, "generations_28d": 0}, 3, False),
         ({"renewing": False}, None, False),
-        ({"renewing": True}, 3, False),
+        ({"renewing": True, "renews_at": None}, 14, True),
+        ({"renewing": True, "renews_at": NOW - timedelta(days=1)}, 3, False),
     ],
 )
 def test_running_out_without_a_renewal(given: dict[str, Any], days: int | None, expected: bool) -> None:
     runway = Runway("runs_out" if days is not None else "beyond", days, days, days)
-    found = outlook.Outlook("t", "T", runway, (), 0.0, plain_row(**given))
-    assert found.is_running_out() is expected
+    row = plain_row(**given)
+    judged = tuple(flags(row, runway, now=NOW, zone=ZONE))
+    assert outlook.Outlook("t", "T", runway, judged, 0.0, row).is_running_out() is expected
 
 
 def test_running_out_before_the_renewal() -> None:

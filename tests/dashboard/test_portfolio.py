@@ -150,6 +150,7 @@ def test_every_rule_of_the_flags_has_its_words() -> None:
         {"failed_7d": 40, "credits_left": 30, "limit_hit_days_28d": 9},
         {"used_in_period_credits": 1, "credits_left": 9_000},
         {"used_in_period_credits": 900, "credits_left": 20},
+        {"renewing": False, "credits_left": 3},
     ]
     seen = {flag.rule for one in judged(*extreme) for flag in one.flags}
     assert seen == set(tables.RULES)

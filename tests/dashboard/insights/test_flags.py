@@ -178,13 +178,23 @@ def test_runs_out_before_renewal():
     assert of_rule(rule, Runway("runs_out", 9, 15, 20)) is None
     assert of_rule(rule, Runway("runs_out", 9, 14, 20)) == "Runs out around 7 Dec 2026, 1 day before the renewal."
     assert of_rule(rule, Runway("runs_out", 2, 3, None)) == "Runs out around 26 Nov 2026, 12 days before the renewal."
-    assert of_rule(rule, Runway("runs_out", 2, 3, 4), renewing=False) is None
-    assert of_rule(rule, Runway("runs_out", 2, 3, 4), renews_at=None) is None
+    for unknown in ({"renewing": False}, {"renews_at": None}):
+        assert [one.rule for one in found(Runway("runs_out", 2, 3, 4), **unknown)] == ["runs_out_soon"]
     assert of_rule(rule, Runway("beyond", 3, None, None)) is None
     empty = Runway("empty", 0, 0, 0)
     assert of_rule(rule, empty) == "Out of credits; the renewal is in 15 days."
     assert of_rule(rule, empty, generations_28d=0) is None
     assert of_rule(rule, empty, renews_at=NOW + timedelta(hours=1)) is None
+
+
+def test_runs_out_soon_where_no_renewal_is_known():
+    rule, soon = "runs_out_soon", Runway("runs_out", 9, 14, 20)
+    said = "Runs out around 7 Dec 2026, in 14 days; no renewal is known."
+    assert of_rule(rule, soon, renewing=False) == of_rule(rule, soon, renews_at=None) == said
+    assert of_rule("runs_out_before_renewal", soon) is not None
+    assert of_rule(rule, Runway("runs_out", 9, 15, 20), renewing=False) is None
+    assert of_rule(rule, soon, renewing=False, generations_28d=0) is None
+    assert of_rule(rule, Runway("empty", 0, 0, 0), renewing=False) == "Out of credits; no renewal is known."
 
 
 def test_days_are_those_of_the_zone():

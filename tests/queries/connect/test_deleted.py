@@ -61,7 +61,7 @@ def test_each_table_is_asked_for_by_its_name(empty_database_url: str) -> None:
         **dict.fromkeys(names, "leave out"),
         "projects": "count",
     }
-    assert "stay in every total and statement, under their ids" in questions["deleted.teams"].text
+    assert "stay in Credit burn, Timelines and Statements, under their ids" in questions["deleted.teams"].text
     assert "there being no ledger" in questions["deleted.jobs"].text
 
 

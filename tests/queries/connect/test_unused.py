@@ -56,6 +56,28 @@ def test_a_ledger_whose_tenant_is_that_of_the_wallet_is_proposed(
     assert amounts == [(1, -10), (1, 100), (2, 100)]
 
 
+ENTRIES: LiteralString = """
+CREATE TABLE wallet_entries (id int PRIMARY KEY, wallet_id int NOT NULL REFERENCES wallets, what text, memo text,
+  delta int, booked_at timestamptz);
+INSERT INTO wallet_entries SELECT n, 20, (ARRAY[{}])[1 + n % 4], 'memo ' || n,
+  CASE n % 4 WHEN 1 THEN -5 ELSE 5 END, now() FROM generate_series(1, 40) AS n;
+"""
+
+
+def test_kinds_of_movements_are_known_by_their_values_whatever_the_column_is_called(empty_database_url: str) -> None:
+    made(empty_database_url, TEAMS, ENTRIES.format("'top_up', 'job_charge', 'refund', 'expired'"))
+    values = proposed(empty_database_url).mapping().values["transaction_type"]
+    assert (values["burned"], values["refunded"], values["expired"]) == (("job_charge",), ("refund",), ("expired",))
+
+
+def test_a_ledger_whose_kinds_nothing_tells_says_what_that_means(empty_database_url: str) -> None:
+    made(empty_database_url, TEAMS, ENTRIES.format("'aa', 'bb', 'cc', 'dd'"))
+    draft = proposed(empty_database_url).drafts["credit_transaction"]
+    assert draft is not None
+    assert draft.columns["type"].confidence == "low"
+    assert "refunds and expirations are taken for credits given and burned" in " ".join(draft.notes)
+
+
 def test_what_is_not_used_is_listed_with_what_it_could_be(empty_database_url: str) -> None:
     made(
         empty_database_url,

@@ -84,6 +84,13 @@ def test_what_no_word_tells_is_asked_and_may_be_answered() -> None:
     assert answered.values == {"failed": (), "cancelled": ("done",), "succeeded": (), "unfinished": ()}
 
 
+def test_an_answer_about_a_value_that_no_row_has_now_is_kept() -> None:
+    answers = answers_of({"values": {"generation_status": {"cooking": "unfinished", "old": ""}}})
+    made = meanings("generation_status", ["done"], answers, what="status")
+    assert made.values == {"failed": (), "cancelled": (), "succeeded": ("done",), "unfinished": ("cooking",)}
+    assert "cooking is unfinished, as answered, and no row has it now" in made.reason
+
+
 @pytest.mark.parametrize(
     ("comment", "names"),
     [
