@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -328,7 +328,16 @@ def _clone(server: Server, template: str) -> Iterator[str]:
         yield name
     finally:
         with server.superuser() as connection:
+            _forget_statements(connection, name)
             databases.drop_database(connection, name)
+
+
+def _forget_statements(connection: psycopg.Connection[Any], name: str) -> None:
+    """What was counted in a database stays when that is dropped; the server then has no room for what the next tests
+    run once, and forgets it at any moment."""
+    with suppress(psycopg.Error):  # another server may be without it
+        connection.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+        connection.execute("SELECT pg_stat_statements_reset(0, oid, 0) FROM pg_database WHERE datname = %s", [name])
 
 
 def _urls_of_other_server(dsn: str) -> Mapping[str, str]:

@@ -35,6 +35,7 @@ from queries.performance.advice.scans import relations
 from queries.performance.advice.trials import (
     AS_GOOD,
     good_options,
+    is_worth_more,
     passes,
     plans_with,
     try_built,
@@ -259,10 +260,14 @@ def _build(session: _Session, what_if: Built, cases: Sequence[Case]) -> None:
 
 
 def _better(case: Case, other: Case) -> Case:
-    """The rewritten statement where it gets as far as the original can with any index."""
+    """The rewritten statement where it gets as far as the original can with any index. Where it needs no new one, the
+    original's index is one index more, and has to pass the gate again, held against it."""
     plain, new = good_options(case), good_options(other)
     if not new:
         return case
+    free = new.get(())
+    if free is not None and not any(is_worth_more(case, free, costs) for costs in plain.values()):
+        return other
     best = min((weight(costs) for costs in plain.values()), default=weight(case.before))
     return other if min(weight(costs) for costs in new.values()) <= best + math.log(AS_GOOD) else case
 
