@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 TENANTS_SETTING = "usage_dashboard.tenants"
 ALL_TENANTS = "all"
 # Raise it with every change of how a wall is built.
-WALL_VERSION = 5
+WALL_VERSION = 6
 _SCHEMAS_MARK = ", schemas "
 LONGEST_UNREFRESHED = timedelta(hours=6)
 _CONNECT_TIMEOUT_S = 5

@@ -39,6 +39,8 @@ from queries.tables import (
 
 # Once a transaction has named tenants, the setting is an empty text for the rest of its session.
 _SETTING = f"NULLIF(current_setting('{TENANTS_SETTING}', true), '')"
+# The same, and the ids, as constants of the plan (migration 0008).
+_PLANNED, _PLANNED_IDS = f"{OUR_SCHEMA}.planned_tenants()", f"{OUR_SCHEMA}.planned_tenant_ids()"
 _OUR_READABLE_TABLES = (
     "query_log",
     "statement",
@@ -176,17 +178,15 @@ def _renew(connection: sa.Connection, quote: IdentifierPreparer, wall: Wall) -> 
     if described == wall.comment:
         return
     tenant, only = quote.quote(wall.tenant_column), f"{wall.only} AND " if wall.only else ""
-    # The hashed subplan looks each tenant up once per row in constant time; an array would be walked. Most questions
-    # are of one tenant, the first, and to compare a row with that is cheaper still.
-    named = f"NULLIF({_SETTING}, '{ALL_TENANTS}')::text[]"
     statement = (
         f"CREATE OR REPLACE VIEW {view} WITH (security_barrier = true) AS"  # noqa: S608 - identifiers from the catalog, quoted
         f" SELECT {', '.join(quote.quote(name) for name in wall.columns)}"
         f" FROM {wall.source.replace('%', '%%')}"  # the driver's sign for a parameter
-        # What is asked once for the statement is a boolean: a text would be compared for each row.
-        f" WHERE {only}((SELECT {_SETTING} = '{ALL_TENANTS}')"
-        f" OR {tenant} = (SELECT ({named})[1]::{wall.tenant_type})"
-        f" OR {tenant} IN (SELECT unnest({named})::{wall.tenant_type}))"
+        # A plan that was kept from another transaction shows nothing: asked once for the statement. The comparison that
+        # no row meets keeps it at the scan, and the planner takes the null test to be true.
+        f" WHERE {only}((SELECT true WHERE {_SETTING} = {_PLANNED}) IS NOT NULL OR {tenant} <> {tenant})"
+        # The planner is not to think that this takes rows away which the first wall's predicate takes already.
+        f" AND ({_PLANNED} = '{ALL_TENANTS}' OR COALESCE({tenant} = ANY ({_PLANNED_IDS}::{wall.tenant_type}[]), false))"
     )
     try:
         # What shows the same columns, such as those of one more schema, is replaced, and whoever may read it still may.

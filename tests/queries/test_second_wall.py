@@ -232,3 +232,29 @@ def test_each_trap_is_one(server: Server, crowd: str) -> None:
             connection.execute("SELECT set_config('usage_dashboard.tenants', 'all', true)")
             with pytest.raises((psycopg.errors.InvalidTextRepresentation, psycopg.errors.DivisionByZero)):
                 connection.execute(f"SELECT count(*) FROM usage_dashboard.app_generation AS a WHERE {trap}".encode())
+
+
+@pytest.mark.parametrize("mode", ["force_generic_plan", "force_custom_plan"])
+def test_a_plan_kept_for_other_tenants_shows_nothing(server: Server, crowd: str, mode: str) -> None:
+    """The tenants are constants of the plan. A prepared statement is planned anew or not as the server likes: either
+    way nobody's rows but those of the transaction's tenants are shown."""
+    with psycopg.connect(server.url(crowd, READER), prepare_threshold=None) as connection:
+        connection.execute(f"SET plan_cache_mode = {mode}".encode())
+
+        def name(tenants: str) -> None:
+            connection.execute("SELECT set_config('usage_dashboard.tenants', %s, true)", [tenants])
+
+        def seen() -> set[str]:
+            return {one for (one,) in connection.execute("EXECUTE kept (1000)").fetchall()}
+
+        name("{" + IDS[0] + "}")
+        connection.execute(
+            'PREPARE kept (int) AS SELECT DISTINCT "organizationId" FROM usage_dashboard.app_generation LIMIT $1'
+        )
+        assert seen() == {IDS[0]}
+        kept = mode == "force_generic_plan"
+        for tenants, mine in (("{" + IDS[1] + "}", {IDS[1]}), ("all", set(IDS)), ("", set())):
+            name(tenants)
+            assert seen() == (set() if kept else mine)
+        name("{" + IDS[0] + "}")
+        assert seen() == {IDS[0]}

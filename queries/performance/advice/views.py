@@ -1,7 +1,7 @@
 """Views that the tables' owner may not read, remade for him in the transaction that is rolled back.
 
 The reader role reads the application through views of ours; indexes can only be built by the tables' owner, who has no
-right on these views. The same view as a temporary one gives him the same plans.
+right on these views. The same view as a temporary one gives him the same plans; likewise a function that it calls.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pglast.parser import scan
 from psycopg import sql
 
 from queries.performance.advice.conditions import unquoted
-from queries.performance.advice.parsing import Parsed, UnreadableError, every, is_a
+from queries.performance.advice.parsing import Parsed, UnreadableError, every, is_a, parse
 from queries.performance.advice.planner import run
 
 _VIEW = """
@@ -23,6 +23,14 @@ SELECT c.oid, pg_get_viewdef(c.oid), coalesce(c.reloptions @> ARRAY['security_ba
 FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
 WHERE n.nspname = %s AND c.relname = %s AND c.relkind = 'v'
 AND NOT (has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT'))
+"""
+
+
+_FUNCTION = """
+SELECT pg_get_functiondef(p.oid)
+FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace
+WHERE n.nspname = %s AND p.proname = %s AND p.prokind = 'f'
+AND NOT (has_schema_privilege(n.oid, 'USAGE') AND has_function_privilege(p.oid, 'EXECUTE'))
 """
 
 
@@ -54,18 +62,36 @@ def _remade(connection: psycopg.Connection[Any], schema: str, name: str) -> bool
         known = cursor.fetchone()
     if known is not None and not known[0]:
         barrier = sql.SQL(" WITH (security_barrier = true)" if row[2] else "")
-        definition = sql.SQL(row[1])
         try:
             with connection.transaction():
+                definition = sql.SQL(_with_functions(connection, row[1]))
                 run(connection, sql.SQL("CREATE TEMP VIEW {}{} AS ").format(sql.Identifier(name), barrier) + definition)
         except psycopg.errors.InsufficientPrivilege:
             raise UnreadableError(f"the tables' owner may not read what is behind {schema}.{name}") from None
     return True
 
 
-def _replaced(text: str, views: set[tuple[str, str]]) -> str:
-    """The text with each `schema.view` of these read from the temporary schema, also before a column's name."""
-    if not views:
+def _with_functions(connection: psycopg.Connection[Any], definition: str) -> str:
+    """The view's text, calling temporary functions like those that this role may not call."""
+    called = {
+        (str(one.funcname[0].sval), str(one.funcname[1].sval))
+        for one in every(parse(definition))
+        if is_a(one, ast.FuncCall) and len(one.funcname) > 1
+    }
+    made = set()
+    for key in sorted(called):
+        with connection.cursor() as cursor:
+            cursor.execute(_FUNCTION, key, prepare=False)
+            row = cursor.fetchone()
+        if row is not None:
+            run(connection, sql.SQL(_replaced(row[0], {key})))
+            made.add(key)
+    return _replaced(definition, made)
+
+
+def _replaced(text: str, names: set[tuple[str, str]]) -> str:
+    """The text with each `schema.name` of these read from the temporary schema, also before a column's name."""
+    if not names:
         return text
     tokens = list(scan(text))
     words = [text[token.start : token.end + 1] for token in tokens]
@@ -73,7 +99,7 @@ def _replaced(text: str, views: set[tuple[str, str]]) -> str:
     end = 0
     for place in range(len(tokens) - 2):
         named = (unquoted(words[place]), unquoted(words[place + 2]))
-        if words[place + 1] == "." and named in views:
+        if words[place + 1] == "." and named in names:
             pieces += [text[end : tokens[place].start], "pg_temp"]
             end = tokens[place].end + 1
     return "".join([*pieces, text[end:]])
