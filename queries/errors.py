@@ -118,12 +118,19 @@ class TooManyRowsError(DatabaseError):
 
 
 class PermissionDeniedError(DatabaseError):
-    """The reader role may not read this."""
+    """The reader role may not read this, or the role of DIRECT_URL may not do it."""
 
 
 # SQLSTATE classes and codes: https://www.postgresql.org/docs/current/errcodes-appendix.html
 _UNAVAILABLE = ("08", "53", "57P")
 _REFUSED = ("28P01", "28000", "3D000")
+_READER_MAY_NOT = (
+    "the reader role may not read this ({}); run `python -m dashboard migrate` with DIRECT_URL, or grant SELECT to it"
+)
+_OWNER_MAY_NOT = (
+    "the role of DIRECT_URL may not do this ({}); run what `python -m dashboard grant-sql` prints for the present"
+    " mapping file, as docs/connect.md says, and then this again"
+)
 _CONNECTING: dict[Kind, type[DatabaseUnavailableError]] = {
     "refused": DatabaseRefusedError,
     "waking": DatabaseWakingError,
@@ -132,25 +139,23 @@ _CONNECTING: dict[Kind, type[DatabaseUnavailableError]] = {
 _MISSING = {"42P01": "table", "42703": "column", "3F000": "schema", "42704": "type"}
 
 
-def translated(error: BaseException, *, timeout_s: float | None = None) -> UsageDashboardError:
-    """The dashboard's own error for a driver's or SQLAlchemy's; the message holds no secret and no row."""
+def translated(error: BaseException, *, timeout_s: float | None = None, is_owner: bool = False) -> UsageDashboardError:
+    """The dashboard's own error for a driver's or SQLAlchemy's; the message holds no secret and no row. `is_owner`: it
+    befell the role of DIRECT_URL, and not the one that pages read as."""
     if isinstance(error, UsageDashboardError):
         return error
     if isinstance(error, sqlalchemy.exc.TimeoutError):
         return DatabaseUnavailableError("every database connection is busy; try again in a moment, or raise POOL_SIZE")
     original = error.orig if isinstance(error, sqlalchemy.exc.DBAPIError) and error.orig is not None else error
     state = getattr(original, "sqlstate", None) or ""
+    if state == "42501":
+        return PermissionDeniedError((_OWNER_MAY_NOT if is_owner else _READER_MAY_NOT).format(_first_line(original)))
     return _by_state(original, state, timeout_s)
 
 
 def _by_state(original: BaseException, state: str, timeout_s: float | None) -> UsageDashboardError:
     if state == "57014":
         return _cancelled(timeout_s)
-    if state == "42501":
-        return PermissionDeniedError(
-            f"the reader role may not read this ({_first_line(original)}); run `python -m dashboard migrate`"
-            " with DIRECT_URL, or grant SELECT to it"
-        )
     if state in _MISSING:
         return MappingError(
             f"{_first_line(original)}; name the {_MISSING[state]} that takes its place in the mapping file"

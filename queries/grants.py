@@ -35,17 +35,22 @@ class Wish:
 
 
 def grants(wish: Wish, mapping: NameMapping, readable: Readable) -> str:
-    """The statements with their reasons, ready for psql; running them twice changes nothing. `readable` is what the
-    mapping reads. ArgumentError for a name that no role can have."""
+    """The statements with their reasons, ready for psql; all of them count or none, and running them twice changes
+    nothing. `readable` is what the mapping reads. ArgumentError for a name that no role can have."""
     for role in (wish.reader, wish.owner):
         _check_name(role)
-    parts = [_HEAD, *_role_part(wish.reader, "DATABASE_URL: pages read as this role."), *_connecting(wish.reader)]
+    parts = [
+        _HEAD,
+        *_right_place(readable),
+        *_role_part(wish.reader, "DATABASE_URL: pages read as this role."),
+        *_connecting(wish.reader),
+    ]
     if wish.owner is None:
         parts += [_UNWALLED, *_selecting(wish.reader, readable)]
     else:
         parts += [*_owner_part(wish.owner, wish.reader, readable), _WALLED, _our_part(wish.reader, mapping)]
         parts += [_BEHIND_WALLS, _taking_back(wish.reader, readable)]
-    parts += [_statistics(wish)]
+    parts += [_statistics(wish), "COMMIT;\n"]
     if wish.owner is not None:
         parts += [_audit_part(wish.owner)]
     return "\n".join(parts) + "\n"
@@ -53,8 +58,12 @@ def grants(wish: Wish, mapping: NameMapping, readable: Readable) -> str:
 
 _HEAD = """\
 -- Rights for the usage dashboard. Run this in the application's database as a superuser, or as the role that owns the
--- database and may create roles: psql -f grants.sql. Running it twice changes nothing.
+-- database and its tables and may create roles:
+--     psql 'postgresql://...' -v ON_ERROR_STOP=1 -f grants.sql
+-- All of it counts or none, and running it twice changes nothing.
 -- Nothing here lets anybody write to a table of the application.
+
+BEGIN;
 """
 _UNWALLED = """\
 -- Without DIRECT_URL there are no views of ours: the role reads the mapped columns themselves, and nothing else. One
@@ -62,13 +71,30 @@ _UNWALLED = """\
 """
 _WALLED = f"""\
 -- What the role reads: views and tables in the schema {OUR_SCHEMA}, and nothing of the application's. `python -m
--- dashboard migrate` makes them, and gives them to the role that is in DATABASE_URL; this does the same for those that
--- are there, so run it after the first migrate too.
+-- dashboard migrate` makes them, and gives them to the role that is in DATABASE_URL then; this gives those that are
+-- there already, and has to be run after it only where DATABASE_URL named another role.
 """
 _BEHIND_WALLS = """\
 -- What this role was given on the mapped tables themselves, by an earlier run without DIRECT_URL, say, leads past the
 -- walls. It is taken back, but from tables that it owns.
 """
+
+
+def _right_place(readable: Readable) -> Iterator[str]:
+    """Stops at once in a database that is not the application's."""
+    if not readable:
+        return
+    listed = ", ".join(_literal(f"{quoted(schema)}.{quoted(table)}") for schema, table in sorted(readable))
+    body = f"""
+    FOREACH one IN ARRAY ARRAY[{listed}] LOOP
+        IF to_regclass(one) IS NULL THEN
+            RAISE EXCEPTION 'the database % has no table %', current_database(), one
+                USING HINT = 'Run this in the application''s database. If that is this one, make this file again by'
+                    ' grant-sql in the folder of usage-dashboard.toml, or with MAPPING_FILE.';
+        END IF;
+    END LOOP;
+"""
+    yield _do(body, declare="DECLARE one text; ") + "\n"
 
 
 def _role_part(role: str, what_for: str) -> Iterator[str]:

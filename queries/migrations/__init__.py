@@ -133,7 +133,7 @@ def _owning(url: str) -> Iterator[sa.Connection]:
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext(OUR_SCHEMA))))
             yield connection
     except (sa.exc.SQLAlchemyError, OSError) as error:
-        raise translated(error) from error
+        raise translated(error, is_owner=True) from error
     finally:
         engine.dispose()
 

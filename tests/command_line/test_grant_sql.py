@@ -104,3 +104,14 @@ def test_migrate_gives_the_views_to_the_role_of_database_url(run: Any, owner_url
     with psycopg.connect(app_url) as connection:
         connection.execute("SELECT set_config('usage_dashboard.tenants', 'all', true)")
         assert connection.execute("SELECT count(*) > 0 FROM usage_dashboard.app_generation").fetchone() == (True,)
+
+
+def test_what_the_role_of_the_direct_address_may_not_do_leads_to_the_grants(
+    run: Any, reader_url: str, owner_url: str
+) -> None:
+    with psycopg.connect(owner_url, autocommit=True) as connection:
+        connection.execute("DROP SCHEMA usage_dashboard CASCADE")
+    refused = run("migrate", DIRECT_URL=reader_url)
+    assert isinstance(refused.exception, UsageDashboardError), refused.exception
+    assert "the role of DIRECT_URL may not do this (permission denied" in refused.exception.message
+    assert "grant-sql" in refused.exception.message

@@ -319,3 +319,24 @@ def test_of_a_select_the_columns_that_it_may_read_are_found_and_are_enough(
         assert counted == 0
     finally:
         reader.close()
+
+
+def test_in_another_database_it_says_so_and_makes_nothing(place: Place) -> None:
+    role = place.role()
+    text = grants(Wish(reader=role, owner=None), *prisma())
+    with place.server.superuser() as connection:
+        with pytest.raises(psycopg.errors.RaiseException, match=r"the database \w+ has no table \S+") as refused:
+            connection.execute(text.encode())
+        connection.rollback()
+        assert "in the application's database" in (refused.value.diag.message_hint or "")
+        assert connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [role]).fetchone() is None
+
+
+def test_all_of_it_counts_or_none(place: Place) -> None:
+    role = place.role()
+    with place.server.superuser(place.name) as connection:
+        connection.execute('ALTER TABLE "Image" RENAME url TO address')
+    with pytest.raises(psycopg.errors.UndefinedColumn):
+        place.run(grants(Wish(reader=role, owner=None), *prisma()))
+    with place.server.superuser(place.name) as connection:
+        assert connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [role]).fetchone() is None
