@@ -15,8 +15,9 @@ import typer
 
 from dashboard.commands import connect_report as report
 from queries.connect import catalog
-from queries.connect.answers import Answers, Question, read_answers
+from queries.connect.answers import Answers, Path_, Question, read_answers
 from queries.connect.checking import Check, check
+from queries.connect.open_questions import MOST_ROUNDS, open_questions
 from queries.connect.prisma_schema import read_prisma
 from queries.connect.proposing import Proposal, propose
 from queries.connect.samples import NoRows, Peek, Rows
@@ -26,8 +27,6 @@ from queries.mapping import FILE_NAME, Mapping, load_mapping, written
 from queries.settings import load_settings
 
 _POSTGRESQL = ("postgresql://", "postgres://")
-# Each answer may bring another question; more rounds than this are a mistake of ours.
-_MOST_ROUNDS = 200
 
 
 def connect(
@@ -102,35 +101,37 @@ def _of_settings() -> str:
     return address.get_secret_value()
 
 
-def _answered(there: _There, answers: Answers, *, yes: bool) -> Proposal:
+def _answered(there: _There, given: Answers, *, yes: bool) -> Proposal:
     """The proposal when everything that it asks has an answer."""
-    for _ in range(_MOST_ROUNDS):
+    answers, told = given, set[Path_]()
+    for _ in range(MOST_ROUNDS):
         proposal = propose(there.shape, there.peek, answers)
         if not proposal.questions:
             return proposal
-        if yes:
-            for question in proposal.questions:
-                answers = answers.also(question.path, _best(question))
-        else:
-            answers = _asked(proposal.questions[0], answers)
+        try:
+            for question in proposal.questions if yes else proposal.questions[:1]:
+                answers = answers.also(question.path, _guessed(question)) if yes else _asked(question, answers, told)
+        except typer.Abort:
+            raise _unanswered(there, given, answers, yes=yes) from None
     raise ConnectError("the answers contradict each other; start again with fewer of them")
 
 
-def _best(question: Question) -> Any:
+def _guessed(question: Question) -> Any:
     """What --yes takes. Where a wrong guess would show one tenant's figures to another, it takes nothing."""
     if question.best is None:
-        raise ConnectError(f"{question.text} {_how_to_answer(question)}")
-    report.say(f"guessed: {question.key} = {report.value_text(question.best)} ({question.text})")
+        raise typer.Abort
+    report.say(f"guessed: {report.keys_text(question.path)} = {report.value_text(question.best)} ({question.text})")
     return question.best
 
 
-def _asked(question: Question, answers: Answers) -> Answers:
-    """The answers with one more, asked for until it is one."""
-    report.ask(question)
+def _asked(question: Question, answers: Answers, told: set[Path_]) -> Answers:
+    """The answers with one more, asked for until it is one. `told`: of which questions it was shown what was seen."""
+    report.ask(question, is_new=question.path[:-1] not in told)
+    told.add(question.path[:-1])
     while True:
-        said = _typed(question)
+        said = str(typer.prompt("Answer", default=_shown(question.best), show_default=True, err=True)).strip()
         if question.choices and said not in question.choices:
-            report.say(f"That is none of {', '.join(one or 'nothing' for one in question.choices)}.")
+            report.say(f"That is none of {report.listed(question.choices)}.")
             continue
         try:
             return answers.also(question.path, said)
@@ -138,23 +139,21 @@ def _asked(question: Question, answers: Answers) -> Answers:
             report.say(error.message)
 
 
-def _typed(question: Question) -> str:
-    try:
-        return str(typer.prompt("Answer", default=_shown(question.best), show_default=True)).strip()
-    except typer.Abort:
-        or_else = "" if question.best is None else " Or take the best guess by --yes."
-        raise ConnectError(f"{question.text} {_how_to_answer(question)}{or_else}") from None
-
-
 def _shown(best: Any) -> str | None:
     return None if best is None else str(best)
 
 
-def _how_to_answer(question: Question) -> str:
-    *section, name = question.path
-    example = report.value_text(question.choices[0] if question.choices else "...")
-    place = f"[{'.'.join(section)}] " if section else ""
-    return f"Answer it in a file, by --answers: {place}{report.key_text(name)} = {example}."
+def _unanswered(there: _There, given: Answers, answers: Answers, *, yes: bool) -> ConnectError:
+    """All that is still to be answered, printed as a file of answers; those typed before are in it."""
+    questions, proposal = open_questions(there.shape, there.peek, answers, with_guesses=not yes)
+    typed = {path: value for path, value in answers.given.items() if not yes and path not in given.given}
+    report.show_answers(questions, typed, proposal)
+    count = f"{len(questions)} answer{' is' if len(questions) == 1 else 's are'} missing"
+    or_else = ", or take the best guesses by --yes" if all(one.best is not None for one in questions) else ""
+    also = ", beside what is in it" if given.given else ""
+    return ConnectError(
+        f"{count}; put the lines above into a file{also}, correct them, and name it by --answers{or_else}"
+    )
 
 
 def _write(out: Path, mapping: Mapping, proposal: Proposal) -> None:
@@ -180,6 +179,7 @@ def _end(checked: Check | None, proposal: Proposal, out: Path) -> None:
     if checked is not None:
         report.show_check(checked)
     report.show_unused(proposal)
+    report.show_unused_columns(proposal)
     report.show_next_steps(out)
     if checked is not None and not checked.works:
         raise typer.Exit(1)

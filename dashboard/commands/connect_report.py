@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -13,16 +14,19 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from queries.connect.answers import Question
+from queries.connect.answers import Path_, Question
 from queries.connect.checking import Check
 from queries.connect.found import PRISMA, Confidence, Draft, Found, weaker
+from queries.connect.open_questions import likeliest
 from queries.connect.proposing import Proposal
 from queries.connect.samples import Peek, masked
-from queries.connect.unused import Unused
-from queries.connect.values import Meanings
+from queries.connect.unused import Unused, UnusedColumns
+from queries.connect.values import NO_MEANING, Meanings, counted
 from queries.mapping import FILE_NAME
 
 _SQL_LETTERS = 60
+# So many choices and names stand in a line.
+_CHOICES = 12
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _COLOURS: dict[Confidence, str] = {"high": "green", "medium": "yellow", "low": "red"}
 
@@ -45,7 +49,7 @@ def show(proposal: Proposal, peek: Peek) -> None:
             console.print(_table(logical, draft, peek))
             console.print()
     for kind, made in proposal.meanings.items():
-        if any(made.values.values()):
+        if any(made.values.values()) or made.unmapped:
             console.print(_values(kind, made))
             console.print()
     missing = [logical for logical in PRISMA.tables if proposal.drafts.get(logical) is None]
@@ -84,19 +88,59 @@ def _values(kind: str, made: Meanings) -> Table:
     table = Table(title=f"Values of {kind}", title_justify="left")
     table.add_column("ours")
     table.add_column("theirs", overflow="fold")
-    for ours, theirs in made.values.items():
-        table.add_row(ours, Text(printable(", ".join(theirs) or "-")))
+    for ours, theirs in {**made.values, NO_MEANING: made.unmapped}.items():
+        shown = ", ".join(counted(one, made.rows.get(one)) for one in theirs)
+        table.add_row(ours, Text(printable(shown or "-")))
     return table
 
 
-def ask(question: Question) -> None:
-    """A question with its choices, before it is answered."""
+def ask(question: Question, *, is_new: bool) -> None:
+    """A question with its choices, before it is answered. `is_new`: no other of its kind was asked before."""
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     console.print()
+    if is_new and question.seen:
+        console.print(printable("\n  ".join(question.seen)), markup=False)
     console.print(printable(question.text), markup=False)
     if question.choices:
-        listed = ", ".join(one or "nothing (leave empty)" for one in question.choices)
-        console.print(printable(f"Choices: {listed}"), markup=False)
+        console.print(printable(f"Choices: {listed(question.choices)}"), markup=False)
+
+
+def listed(choices: Sequence[str]) -> str:
+    """The likeliest choices in words."""
+    more = f" or one of {len(choices) - _CHOICES} others" if len(choices) > _CHOICES else ""
+    return ", ".join(one or "nothing (leave empty)" for one in choices[:_CHOICES]) + more
+
+
+def show_answers(questions: Sequence[Question], typed: Mapping[Path_, Any], proposal: Proposal | None) -> None:
+    """What is to be answered, as a file of answers: each with the likeliest one, and the others as a comment."""
+    sections: dict[Path_, list[str]] = {(): []}
+    for path, value in typed.items():
+        sections.setdefault(path[:-1], []).append(f"{key_text(path[-1])} = {value_text(value)}")
+    told: set[Path_] = set()
+    for one in questions:
+        others = [value_text(each) for each in one.choices if each != likeliest(one)]
+        also = f" # or {listed(others)}" if others else ""
+        # What was seen stands before the first that it is about.
+        said = [one.text] if one.path[:-1] in told else [*one.seen, one.text]
+        told.add(one.path[:-1])
+        lines = [*map(_comment, said), f"{key_text(one.path[-1])} = {value_text(likeliest(one))}{also}"]
+        sections.setdefault(one.path[:-1], []).extend(lines)
+    if proposal is not None:
+        sections.setdefault(("columns", "generation"), []).extend(_what_else(proposal))
+    for section, lines in sections.items():
+        if lines:
+            _tell("\n".join(([f"[{keys_text(section)}]"] if section else []) + lines + [""]))
+
+
+def _what_else(proposal: Proposal) -> Iterator[str]:
+    """Comments about columns of generations that nothing tells, and their columns that are left."""
+    draft = proposal.drafts["generation"]
+    assert draft is not None, "there are generations"
+    missing = [one for one in PRISMA.tables["generation"].columns if one not in draft.columns]
+    left = [one for each in proposal.left if each.relation == draft.relation for one in _names(each)]
+    if missing and left:
+        yield _comment(f"Nothing of {draft.relation.label} is known to be {', '.join(missing)}.")
+        yield _comment(f"Not read are {', '.join(left)}. Where one is meant, name it in a line such as those above.")
 
 
 def show_check(check: Check) -> None:
@@ -131,6 +175,24 @@ def show_unused(proposal: Proposal) -> None:
         _tell(f"Not used, though they lead to the tenant: {others}. Where one is missed, name it in [tables].")
 
 
+def show_unused_columns(proposal: Proposal) -> None:
+    """A line for each table that is read and of which columns are not; those that look like they matter first."""
+    if proposal.left:
+        _tell("Columns that nothing reads, of tables that are used:")
+    for one in proposal.left:
+        others = one.others[:_CHOICES]
+        more = f" and {len(one.others) - _CHOICES} more" if len(one.others) > _CHOICES else ""
+        mattering = ", ".join(f"{name} ({what}?)" for name, what in one.mattering)
+        also = f"{'; also ' if mattering else ''}{', '.join(others)}{more}" if others else ""
+        _tell("  " + _line(f"{one.relation.label} ({', '.join(one.read_for)}): {mattering}{also}"))
+    if any(one.mattering for one in proposal.left):
+        _tell('Where one is meant, name it in the answers, such as [columns.generation] credits_used = "tokens".')
+
+
+def _names(one: UnusedColumns) -> list[str]:
+    return [*(name for name, _ in one.mattering), *one.others]
+
+
 def _tell(sentence: str) -> None:
     Console(highlight=False, soft_wrap=True).print(printable(sentence), markup=False)
 
@@ -162,12 +224,26 @@ def heading(proposal: Proposal) -> str:
     ]
     for logical, draft in proposal.drafts.items():
         lines.append(f"{logical}: {draft.reason}" if draft is not None else f"{logical}: there is none")
-    return "\n".join(f"# {' '.join(printable(one).split())}".rstrip() for one in lines) + "\n"
+    return "\n".join(map(_comment, lines)) + "\n"
+
+
+def _comment(text: str) -> str:
+    return f"# {_line(text)}".rstrip()
+
+
+def _line(text: str) -> str:
+    """Text of a database as one line, whatever is in it."""
+    return " ".join(printable(text).split())
 
 
 def key_text(name: str) -> str:
     """A key as TOML has it."""
     return name if _BARE_KEY.fullmatch(name) else json.dumps(name)
+
+
+def keys_text(path: Path_) -> str:
+    """Where an answer stands, as TOML has it."""
+    return ".".join(map(key_text, path))
 
 
 def value_text(value: Any) -> str:

@@ -41,18 +41,15 @@ _TABLES = prisma_mapping().tables
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What only a person knows: where the answer goes, the choices if they can be listed, and the best guess; None
-    where a guess might show one tenant's figures to another."""
+    """What only a person knows: where the answer goes, the choices if they can be listed, the likeliest first, and the
+    best guess; None where a guess might show one tenant's figures to another, or nothing tells. `seen` is what was
+    found of all that the question is one of: a heading, and a line each."""
 
     path: Path_
     text: str
     choices: tuple[str, ...] = ()
     best: Any = None
-
-    @property
-    def key(self) -> str:
-        """As it is written in the answers file."""
-        return ".".join(self.path)
+    seen: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,10 @@ from queries.connect.ground import Ground, moment, put, simple, worded
 from queries.connect.matching import best_field, described
 from queries.connect.names import plain, words
 from queries.connect.roles import best_for, the_named
-from queries.connect.routes import follow, joined, routes
+from queries.connect.routes import MOST_HOPS_TO_PLAN, follow, joined, routes
 from queries.connect.shape import NUMBERS, TIMES, Relation, quoted
 from queries.connect.tenancy import tenant_column
+from queries.connect.vocabulary import AMOUNTS
 
 _URLS = (
     "image url",
@@ -167,8 +168,13 @@ def _limit_of(plan: Relation) -> str | None:
     if not {"plan", "tier", "package"} & set(plan.words):
         return None
     numbers = [one.name for one in plan.fields if one.kind in NUMBERS]
-    named = (one for one in numbers if "limit" in words(one) or plain(one).startswith(_PER_DAY))
+    named = (one for one in numbers if "limit" in words(one) or plain(one).startswith(_PER_DAY) or _is_a_rate(one))
     return best_field(plan, "usage_limit", "limit") or next(named, None)
+
+
+def _is_a_rate(name: str) -> bool:
+    """Such as renders_per_day; what money or credits come to in a month limits no counter."""
+    return "per" in words(name) and not set(AMOUNTS) & set(words(name))
 
 
 def _by_route(ground: Ground, draft: Draft, plan: Relation, name: str) -> Found | None:
@@ -188,15 +194,20 @@ def _by_subscription(
     tenant = draft.columns["tenant_id"].sql
     if subscription is None or subscription.pattern is not None:
         return None
-    ways = [one for one in routes(ground.shape, subscription.relation, plan) if len(one.hops) == 1]
+    ways = routes(ground.shape, subscription.relation, plan)
     theirs = subscription.columns["tenant_id"].column
-    if not ways or theirs is None:
+    if not ways or len(ways[0].hops) > MOST_HOPS_TO_PLAN or theirs is None:
         return None
-    reference = ways[0].hops[0].reference
     # The alias of the counters is ours as well: the inner tables have others.
+    alias, joins = "s", ""
+    for number, hop in enumerate(ways[0].hops, 1):
+        to, left = hop.reference, alias
+        alias = f"p{number}"
+        joins += f" JOIN {quoted(to.schema)}.{quoted(to.table)} AS {alias} ON "
+        joins += f"{alias}.{quoted(to.target)} = {left}.{quoted(to.column)}"
     sql = (
-        f"(SELECT max(p.{quoted(name)}) FROM {subscription.relation.sql} AS s JOIN {plan.sql} AS p"  # noqa: S608
-        f" ON p.{quoted(reference.target)} = s.{quoted(reference.column)} WHERE s.{quoted(theirs)} = {tenant})"
+        f"(SELECT max({alias}.{quoted(name)}) FROM {subscription.relation.sql} AS s{joins}"  # noqa: S608 - quoted
+        f" WHERE s.{quoted(theirs)} = {tenant})"
     )
     reason = f"{described(plan.by_name[name])} of {plan.label}, by the tenant's {subscription.relation.label}"
     return Found(sql, reason, "medium", shown=(plan, name))

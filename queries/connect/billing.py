@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from queries.connect.found import Draft, Found, column_sql
-from queries.connect.ground import Ground, exact_number, moment, put, simple, worded
+from queries.connect.ground import Ground, called, exact_number, moment, put, simple, worded
 from queries.connect.matching import best_field, described
 from queries.connect.names import plain, words
 from queries.connect.periods import explain_periods
 from queries.connect.roles import best_for, the_named
-from queries.connect.routes import joined
+from queries.connect.routes import MOST_HOPS_TO_PLAN, Route, along, routes
 from queries.connect.shape import NUMBERS, Relation, quoted, text_literal
 from queries.connect.tenancy import tenant_column
 from queries.connect.values import RENEWING, Meanings, meanings
@@ -16,6 +18,7 @@ from queries.connect.values import RENEWING, Meanings, meanings
 _OF_CREDITS = ("credit", "balance", "token", "coin", "point")
 _WHOLE = ("total credit", "credit total", "total", "credit limit", "allowance", "credit")
 _USED = ("used credit", "credit used", "used", "consumed")
+_PLANS = ("plan", "tier", "package")
 _ENOUGH = 6.0
 
 
@@ -143,7 +146,7 @@ def _subscription(ground: Ground, draft: Draft) -> Meanings | None:
         return None
     is_one_each = not draft.joins and tenant.column is not None and relation.is_unique(tenant.column)
     put(draft, "tenant_id", tenant)
-    plan = worded(ground, draft, "plan")
+    plan = _plan(ground, draft)
     end = moment(ground, draft, "period_end")
     if plan is None and end is None:
         return None
@@ -167,18 +170,37 @@ def _included(ground: Ground, draft: Draft, *, is_tenant: bool) -> Found | None:
     own = None if is_tenant else exact_number(draft, simple(ground, draft, "credits_per_period"))
     if own is not None:
         return own
-    for reference in draft.relation.references:
-        plan = ground.shape.leads_to(reference)
-        if plan is None or not {"plan", "tier", "product", "package", "price"} & set(plan.words):
-            continue
+    for way in _ways_to_plans(ground, draft.relation, (*_PLANS, "product", "price")):
+        plan = way.target
         name = best_field(plan, "subscription", "credits_per_period")
         if name is not None:
-            is_outer = draft.relation.by_name[reference.column].nullable or not reference.declared
-            alias = joined(draft, reference, is_outer=is_outer)
+            alias, _ = along(draft, way.hops)
             field = plan.by_name[name]
             exact = "::numeric" if field.kind == "float" else ""
             return Found(f"{column_sql(name, alias)}{exact}", f"{described(field)} of {plan.label}", shown=(plan, name))
     return None
+
+
+def _plan(ground: Ground, draft: Draft) -> Found | None:
+    """The plan by a column of its own, else the name of one that it leads to through something else."""
+    found = worded(ground, draft, "plan")
+    if found is not None or ground.answers.has("columns", "subscription", "plan"):
+        return found
+    for way in _ways_to_plans(ground, draft.relation, _PLANS):
+        name = called(way.target)
+        if name is not None:
+            alias, _ = along(draft, way.hops)
+            reason = f"{way.words} leads to {way.target.label}, whose {name} it is"
+            return Found(f"{column_sql(name, alias)}::text", reason, "medium", shown=(way.target, name))
+    return None
+
+
+def _ways_to_plans(ground: Ground, relation: Relation, called_so: Iterable[str]) -> list[Route]:
+    """To what is called a plan, the nearest first."""
+    shape, known = ground.shape, set(called_so)
+    ways = [way for plan in shape.relations if known & set(plan.words) for way in routes(shape, relation, plan)[:1]]
+    near = [one for one in ways if len(one.hops) <= MOST_HOPS_TO_PLAN]
+    return sorted(near, key=lambda one: (len(one.hops), relation.references.index(one.hops[0].reference)))
 
 
 def _renewing(ground: Ground, draft: Draft) -> Meanings:
@@ -186,10 +208,11 @@ def _renewing(ground: Ground, draft: Draft) -> Meanings:
     if status is None or status.column is None:
         return Meanings({}, "there is no status", "low")
     field = draft.relation.by_name[status.column]
-    values = list(field.labels) or [value for value, _ in ground.peek.common(draft.relation, field.name)]
+    counts = dict(ground.peek.common(draft.relation, field.name))
+    values = list(field.labels) or list(counts)
     if field.kind == "boolean":
         values = ["true"]
-    made = meanings(RENEWING, values, ground.answers, what="status of a subscription")
+    made = meanings(RENEWING, values, ground.answers, what="status of a subscription", counts=counts)
     # Whether a subscription goes on is worth no question: who is unknown does not renew.
     made.questions = []
     return made

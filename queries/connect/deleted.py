@@ -11,7 +11,7 @@ from queries.connect.ground import Ground
 from queries.connect.names import plain, words
 from queries.connect.roles import the_named
 from queries.connect.shape import TIMES, Field, Relation
-from queries.connect.vocabulary import DELETED
+from queries.connect.vocabulary import ARCHIVED, INACTIVE, MARKERS
 from queries.errors import ConnectError
 
 LEAVE_OUT, COUNT = CHOICES
@@ -61,12 +61,12 @@ def require_marked(ground: Ground) -> None:
 
 def _of_its_own(ground: Ground, draft: Draft, left: str) -> Iterator[str]:
     """Leaves marked rows out, if so answered; the note about it."""
-    marker = _marker(draft.relation)
+    marker = marker_of(draft.relation)
     if marker is None:
         return
     rows = f"rows of {_name(ground, draft.relation)} that {_marks(marker)}"
     text = f"There may be {rows}. Leave them out ({left}), or count them as well?"
-    answer = _answer(ground, draft.relation, text, LEAVE_OUT)
+    answer = _answer(ground, draft.relation, text, COUNT if _told(marker, INACTIVE) else LEAVE_OUT)
     if answer == LEAVE_OUT:
         draft.where.append(_is_there(marker, BASE))
         yield f"{rows} are left out: {left}"
@@ -78,7 +78,7 @@ def _of_what_it_belongs_to(ground: Ground, draft: Draft, left: str) -> Iterator[
     """The same for rows that are not marked themselves, and belong to one that is."""
     for join in _way_to_tenant(draft):
         relation = ground.shape.at(join.relation.schema, join.relation.name)
-        marker = _marker(relation) if relation is not None else None
+        marker = marker_of(relation) if relation is not None else None
         # People and tenants are asked for themselves: what they made stays.
         if relation is None or marker is None or relation in (ground.tenancy.user, ground.tenancy.relation):
             continue
@@ -110,15 +110,27 @@ def _name(ground: Ground, relation: Relation) -> str:
     return relation.name if ground.tenancy.is_of_tenant_schema(relation) else relation.label
 
 
-def _marker(relation: Relation) -> Field | None:
+def marker_of(relation: Relation) -> Field | None:
     """The column that marks a row as deleted."""
-    able = {plain(one.name): one for one in relation.fields if one.kind in (*TIMES, "boolean", "date")}
-    return next((able[plain(one)] for one in DELETED if plain(one) in able), None)
+    able = {plain(one.name): one for one in relation.fields if is_marker(one)}
+    return next((able[plain(one)] for one in MARKERS if plain(one) in able), None)
+
+
+def is_marker(field: Field) -> bool:
+    """Whether a column's name and type say that it marks rows as deleted, archived or inactive."""
+    able = field.kind == "boolean" or (field.nullable and field.kind in (*TIMES, "date"))
+    return able and plain(field.name) in {plain(one) for one in MARKERS}
 
 
 def _marks(marker: Field) -> str:
-    kind = "archived" if "archived" in words(marker.name) else "deleted"
-    return f'"{marker.name}" marks as {kind}'
+    if inactive := _told(marker, INACTIVE):
+        return f'"{marker.name}" marks as {inactive} (which may mean inactive rather than deleted)'
+    return f'"{marker.name}" marks as {_told(marker, ARCHIVED) or "deleted"}'
+
+
+def _told(marker: Field, known: Iterable[str]) -> str:
+    """Which of these words the marker says; empty where it says none."""
+    return next((one for one in known if one in words(marker.name)), "")
 
 
 def _is_there(marker: Field, alias: str) -> str:

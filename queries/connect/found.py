@@ -104,6 +104,15 @@ class Draft:
         """Whether the SELECT names the table anywhere."""
         return self._place(relation) in self.select()
 
+    def columns_of(self, relation: Relation) -> set[str]:
+        """The columns of the table that the SELECT names anywhere."""
+        place, found = re.escape(self._place(relation)), set()
+        for part in (self, *self.united):
+            select = part._own(self._order())
+            for alias in re.findall(rf"{place} AS (\w+)", select):
+                found |= {one.name for one in relation.fields if column_sql(one.name, alias) in select}
+        return found
+
     @property
     def place(self) -> str:
         """The table itself as the SELECT names it."""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
 from queries.connect.answers import NONE, Question
 from queries.connect.durations import duration
-from queries.connect.found import Draft, Found, bare, column_sql
+from queries.connect.found import Draft, Found, column_sql
 from queries.connect.ground import Ground, exact_number, moment, put, simple, user_column, worded
 from queries.connect.matching import best_field, described
 from queries.connect.names import words
+from queries.connect.needed import ask_what_is_needed, key
 from queries.connect.roles import HAS, Candidate
 from queries.connect.shape import text_literal
 from queries.connect.tenancy import tenant_column
@@ -39,10 +41,8 @@ def generations(ground: Ground, candidates: Iterable[Candidate]) -> tuple[Draft,
 def _one(ground: Ground, candidate: Candidate, *, several: bool) -> Draft:
     relation = candidate.relation
     draft = ground.draft("generation", relation, f"{relation.label} holds generations: {_listed(candidate.signs)}")
-    key = relation.key[0] if relation.key else next((one.name for one in relation.fields if one.name == "id"), "")
-    if not key:
-        raise ConnectError(f"{relation.label} has no key, and generations need one; name another table of generations")
-    put(draft, "id", ground.keyed(draft, bare(relation, relation.by_name[key], "its primary key")))
+    if (own := key(ground, draft)) is not None:
+        put(draft, "id", ground.keyed(draft, own))
     tenant, question = tenant_column(draft, ground.tenancy, ground.shape, ground.answers)
     ground.ask(question)
     put(draft, "tenant_id", tenant)
@@ -59,12 +59,8 @@ def _one(ground: Ground, candidate: Candidate, *, several: bool) -> Draft:
     _say_what_is_no_duration(draft)
     ground.ask(asked)
     put(draft, "credits_used", _credits(ground, draft))
-    if "created_at" not in draft.columns:
-        raise ConnectError(
-            f"no column of {relation.label} says when a generation was made; name it in an answers file:"
-            ' [columns.generation] created_at = "..."'
-        )
-    if several:
+    ask_what_is_needed(ground, draft)
+    if several and own is not None:
         _of_kind(draft)
     return draft
 
@@ -113,6 +109,7 @@ def _status(ground: Ground, draft: Draft) -> Found | None:
 def _statuses(ground: Ground, drafts: list[Draft]) -> Meanings:
     values: dict[str, None] = {}
     guesses: dict[str, str] = {}
+    counts: Counter[str] = Counter()
     for draft in drafts:
         found = draft.columns.get("status")
         if found is None or found.shown is None:
@@ -120,11 +117,26 @@ def _statuses(ground: Ground, drafts: list[Draft]) -> Meanings:
         seen, guessed = _seen(ground, draft, found)
         values |= dict.fromkeys(seen)
         guesses |= guessed
-    made = meanings(STATUS, values, ground.answers, guesses, what="status")
+        counts += _counts(ground, draft, found)
+    made = meanings(STATUS, values, ground.answers, guesses, what="status", counts=counts)
     if not values and "status" in drafts[0].columns:
         drafts[0].notes.append("no status was seen yet when this was written, so none of another name has a meaning")
     ground.ask(*made.questions)
     return made
+
+
+def _counts(ground: Ground, draft: Draft, found: Found) -> Counter[str]:
+    """How many of the rows that were looked at have each status; nothing where errors or another table tell it."""
+    assert found.shown is not None, "asked before"
+    relation, name = found.shown
+    if _is_of_errors(found) or relation is not draft.relation:
+        return Counter()
+    names = numbered(relation.by_name[name].comment)
+    return Counter({names.get(value, value): rows for value, rows in ground.peek.common(relation, name)})
+
+
+def _is_of_errors(found: Found) -> bool:
+    return "THEN 'succeeded' ELSE 'failed'" in found.sql
 
 
 def _seen(ground: Ground, draft: Draft, found: Found) -> tuple[list[str], dict[str, str]]:
@@ -132,7 +144,7 @@ def _seen(ground: Ground, draft: Draft, found: Found) -> tuple[list[str], dict[s
     assert found.shown is not None, "asked before"
     relation, name = found.shown
     field_ = relation.by_name[name]
-    if "THEN 'succeeded' ELSE 'failed'" in found.sql:
+    if _is_of_errors(found):
         return ["succeeded", "failed"], {}
     if field_.kind == "boolean":
         return ["true", "false"], {"true": "succeeded", "false": "failed"}

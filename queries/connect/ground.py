@@ -98,7 +98,7 @@ def worded(ground: Ground, draft: Draft, column: str) -> Found | None:
     reference = draft.relation.reference_of(found.column)
     target = ground.shape.leads_to(reference) if reference is not None else None
     if reference is not None and target is not None:
-        name = next((one for one in ("name", "title", "slug", "code", "key", "label") if one in target.by_name), None)
+        name = called(target)
         if name is not None:
             alias = joined(draft, reference, is_outer=field_.nullable or not reference.declared)
             reason = f"{described(field_)} leads to {target.label}, whose {name} it is"
@@ -106,6 +106,11 @@ def worded(ground: Ground, draft: Draft, column: str) -> Found | None:
     if field_.kind in ("integer", "uuid", "json") or (field_.kind == "enum" and column in ("model", "name", "error")):
         return Found(f"{found.sql}::text", found.reason, found.confidence, shown=found.shown)
     return found
+
+
+def called(relation: Relation) -> str | None:
+    """The column that a row is called by."""
+    return next((one for one in ("name", "title", "slug", "code", "key", "label") if one in relation.by_name), None)
 
 
 def exact_number(draft: Draft, found: Found | None) -> Found | None:

@@ -175,9 +175,12 @@ def _meanings(ground: Ground, draft: Draft, type_: Found) -> Meanings:
     field = relation.by_name.get(name)
     named = numbered(field.comment) if field is not None else {}
     values = list(named.values()) or (list(field.labels) if field is not None else [])
-    values = values or [value for value, _ in ground.peek.common(relation, name)]
+    counts = {named.get(value, value): rows for value, rows in ground.peek.common(relation, name)}
+    values = values or list(counts)
     guesses = {one: guess for one in values if not named and (guess := _guess(ground, draft, type_, one))}
-    made = meanings(TYPE, values, ground.answers, guesses, what="type of movement")
+    # Of a table of kinds it is known what they are called, and not how many movements have each.
+    counts = counts if relation is draft.relation else {}
+    made = meanings(TYPE, values, ground.answers, guesses, what="type of movement", counts=counts)
     ground.ask(*made.questions)
     return made
 

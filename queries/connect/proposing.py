@@ -7,7 +7,7 @@ answers always give the same proposal.
 from __future__ import annotations
 
 from collections.abc import Mapping as Named
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from queries.connect import beside, billing, people
@@ -18,12 +18,13 @@ from queries.connect.found import PRISMA, Draft, of_sample
 from queries.connect.generation import generations
 from queries.connect.ground import Ground
 from queries.connect.ledger import ledger
+from queries.connect.needed import NEEDED_COLUMNS, which_generations
 from queries.connect.roles import Candidate, events, the_named, users
 from queries.connect.samples import Peek
 from queries.connect.several import OverSchemas
 from queries.connect.shape import Relation, Shape
 from queries.connect.tenancy import SCHEMA, Tenancy, chosen, inner_tenant, tenant_schemas
-from queries.connect.unused import Unused, unused
+from queries.connect.unused import Unused, UnusedColumns, unused, unused_columns
 from queries.connect.values import RENEWING, STATUS, TYPE, Meanings
 from queries.errors import ConnectError
 from queries.mapping import Mapping, TableMapping
@@ -32,7 +33,8 @@ from queries.mapping import Mapping, TableMapping
 @dataclass(frozen=True)
 class Proposal:
     """Drafts by our names (None: there is no such table), values with their reasons, open questions, and once there are
-    none, their tables that nothing reads. While the tenant is in question there are no drafts."""
+    none, their tables that nothing reads, and such columns of tables that are read (`left`). While generations or the
+    tenant are in question there are no drafts."""
 
     shape: Shape
     drafts: Named[str, Draft | None]
@@ -40,6 +42,7 @@ class Proposal:
     questions: tuple[Question, ...]
     tenancy: Tenancy | None = None
     unused: tuple[Unused, ...] = ()
+    left: tuple[UnusedColumns, ...] = ()
 
     @property
     def is_complete(self) -> bool:
@@ -85,10 +88,7 @@ def propose(shape: Shape, peek: Peek, answers: Answers) -> Proposal:
         within = shape
     found = events(within, answers)
     if not found:
-        raise ConnectError(
-            f"no table of {shape.origin} looks like generations (a prompt, a model, a status, a time); name it in an"
-            f' answers file: [tables] generation = "...". There are {_listed(within)}'
-        )
+        return Proposal(shape, {}, {}, (which_generations(within),))
     relations = [one.relation for one in found]
     _require_readable(relations)
     person = _people(within, relations, answers)
@@ -119,16 +119,10 @@ def _people(shape: Shape, events_: list[Relation], answers: Answers) -> Candidat
 
 
 def _drafted(ground: Ground, found: list[Candidate], shape: Shape) -> Proposal:
-    tenancy = ground.tenancy
+    tenancy, answers = ground.tenancy, ground.answers
     generation, statuses = generations(ground, found)
-    if "tenant_id" not in generation.columns:
-        if ground.questions:
-            return Proposal(shape, {}, {}, tuple(ground.questions))
-        raise ConnectError(
-            f"{generation.relation.label} does not lead to"
-            f" {tenancy.relation.label if tenancy.relation else 'a tenant'};"
-            ' name the column in an answers file: [columns.generation] tenant_id = "..."'
-        )
+    if any(one not in generation.columns for one in NEEDED_COLUMNS):
+        return Proposal(shape, {}, {}, tuple(one for one in ground.questions if not answers.has(*one.path)))
     events_ = [one.relation for one in found]
     known = [one for one in (tenancy.relation, tenancy.user) if one is not None]
     taken = [*events_, *known]
@@ -159,8 +153,9 @@ def _drafted(ground: Ground, found: list[Candidate], shape: Shape) -> Proposal:
     if posted is not None:
         # Without a column of its own, what a generation cost is known from the ledger, and needs no answer.
         ground.questions = [one for one in ground.questions if one.path != ("credits",)]
-    asked = tuple(one for one in ground.questions if not ground.answers.has(*one.path))
-    return Proposal(shape, drafts, meanings, asked, tenancy, () if asked else unused(ground, drafts))
+    asked = tuple(one for one in ground.questions if not answers.has(*one.path))
+    proposal = Proposal(shape, drafts, meanings, asked, tenancy)
+    return proposal if asked else replace(proposal, unused=unused(ground, drafts), left=unused_columns(ground, drafts))
 
 
 def _as_of(ground: Ground, generation: Draft) -> str:
@@ -178,8 +173,3 @@ def _require_readable(relations: list[Relation]) -> None:
                 f"this role may not read {one.label}; connect with an address whose role may, and give the program's"
                 " own role its rights afterwards by `python -m dashboard grant-sql`"
             )
-
-
-def _listed(shape: Shape) -> str:
-    names = [one.label for one in shape.relations]
-    return ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from queries.connect.answers import Answers, not_there
 from queries.connect.matching import best_field
 from queries.connect.names import plain, words
-from queries.connect.shape import NUMBERS, Relation, Shape
+from queries.connect.shape import NUMBERS, TIMES, Relation, Shape
 from queries.connect.vocabulary import ALONE, DETAILS, DURATIONS, EVIDENCE, MEDIA, TABLES
 
 # Copies of tables are not what anybody wants to look at.
@@ -21,6 +21,8 @@ HAS = "it has "
 LEAST_POINTS = 8.0
 # A table of events beside the best one belongs to it when it has so large a part of its points.
 _BESIDE = 0.6
+# What it takes from a table of events that no column says by a usual word when a row was made.
+_TIMELESS = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ def events(shape: Shape, answers: Answers) -> list[Candidate]:
     if named:
         asked = [named] if isinstance(named, str) else list(named)
         return [Candidate(the_named(shape, one), 99, ("as answered",)) for one in asked]
-    found = sorted((one for one in map(_as_events, shape.relations) if one is not None), key=lambda one: one.order)
+    found = sorted(map(_docked, likely_events(shape)), key=lambda one: one.order)
     if not found or found[0].points < LEAST_POINTS:
         return []
     best = found[0]
@@ -74,11 +76,24 @@ def events(shape: Shape, answers: Answers) -> list[Candidate]:
     return [best, *beside] if _medium(best.relation) else [best]
 
 
+def likely_events(shape: Shape) -> list[Candidate]:
+    """Every table that could hold generations, the likeliest first."""
+    return sorted((one for one in map(_as_events, shape.relations) if one is not None), key=lambda one: one.order)
+
+
+def times(relation: Relation) -> list[str]:
+    """Columns that may say when a row was made, those that every row has first; numbers where there is no time."""
+    able = [one for one in relation.fields if one.kind in (*TIMES, "date")]
+    keys = {*relation.key, *(one.column for one in relation.references)}
+    able = able or [one for one in relation.fields if one.kind == "integer" and one.name not in keys]
+    return [one.name for one in sorted(able, key=lambda one: one.nullable)]
+
+
 def _as_events(relation: Relation) -> Candidate | None:
-    if relation.is_view or not relation.key or best_field(relation, "generation", "created_at") is None:
+    if relation.is_view or not relation.key or not times(relation):
         return None
-    points = name_points(relation, "generation")
-    signs = ["its name says so"] if points > 0 else []
+    named = name_points(relation, "generation")
+    points, signs = named, ["its name says so"] if named > 0 else []
     for column, worth in EVIDENCE.items():
         field = best_duration(relation) if column == "duration" else best_field(relation, "generation", column)
         if field is not None:
@@ -87,9 +102,18 @@ def _as_events(relation: Relation) -> Candidate | None:
     names = {plain(one.name) for one in relation.fields}
     details = sum(1 for one in DETAILS if plain(one) in names)
     points += min(3, details) + (0.1 * math.log10(relation.rows + 1) if relation.rows else 0)
-    has_prompt = best_field(relation, "generation", "prompt") is not None
-    named_well = name_points(relation, "generation") >= LEAST_POINTS
-    return Candidate(relation, points if has_prompt or named_well else points / 2, tuple(signs))
+    has_prompt, has_model = (best_field(relation, "generation", one) is not None for one in ("prompt", "model"))
+    is_told = has_prompt or named >= LEAST_POINTS or (named > 0 and has_model)
+    return Candidate(relation, points if is_told else points / 2, tuple(signs))
+
+
+def _docked(candidate: Candidate) -> Candidate:
+    points = candidate.points - (0 if _says_when(candidate.relation) else _TIMELESS)
+    return replace(candidate, points=points)
+
+
+def _says_when(relation: Relation) -> bool:
+    return best_field(relation, "generation", "created_at") is not None
 
 
 def best_duration(relation: Relation) -> str | None:
@@ -108,8 +132,8 @@ def _is_alike(best: Candidate, other: Candidate) -> bool:
     one, two = best.relation, other.relation
     kinds = _medium(one), _medium(two)
     linked = _refers(one, two) or _refers(two, one)
-    prompts = all(best_field(each, "generation", "prompt") is not None for each in (one, two))
-    return None not in kinds and kinds[0] != kinds[1] and not linked and prompts and one.schema == two.schema
+    known = all(best_field(each, "generation", "prompt") is not None and _says_when(each) for each in (one, two))
+    return None not in kinds and kinds[0] != kinds[1] and not linked and known and one.schema == two.schema
 
 
 def _refers(one: Relation, other: Relation) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from queries.connect.found import BASE, Confidence, Draft, Found, Join, column_sql
@@ -10,6 +10,8 @@ from queries.connect.names import plain, words
 from queries.connect.shape import Field, Reference, Relation, Shape, quoted, same_kind
 
 MOST_HOPS = 3
+# A subscription knows its plan, or something between that does, such as a version of it.
+MOST_HOPS_TO_PLAN = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +108,8 @@ def rivals(found: list[Route]) -> list[Route]:
 
 def follow(draft: Draft, route: Route) -> Found:
     """Joins what the way leads through to the draft, and gives the target's key."""
-    alias = BASE
     confidence: Confidence = "high" if route.is_declared else "medium"
-    is_outer = False
-    for hop in route.hops[:-1]:
-        is_outer = is_outer or may_lead_nowhere(hop)
-        alias = joined(draft, hop.reference, alias=alias, is_outer=is_outer)
+    alias, is_outer = along(draft, route.hops[:-1])
     last = route.hops[-1]
     key = route.target.by_name[route.target.key[0]]
     if not same_kind(last.field, key):
@@ -125,6 +123,15 @@ def follow(draft: Draft, route: Route) -> Found:
     how = "a foreign key" if route.is_declared else "told by its name"
     reason = f"{route.words} leads to {route.target.label} ({how})"
     return Found(sql, reason, confidence, plain_column, (last.relation, last.reference.column))
+
+
+def along(draft: Draft, hops: Iterable[Hop]) -> tuple[str, bool]:
+    """Joins what these references lead to, one after the other: the last one's alias, and whether it may be missing."""
+    alias, is_outer = BASE, False
+    for hop in hops:
+        is_outer = is_outer or may_lead_nowhere(hop)
+        alias = joined(draft, hop.reference, alias=alias, is_outer=is_outer)
+    return alias, is_outer
 
 
 def may_lead_nowhere(hop: Hop) -> bool:

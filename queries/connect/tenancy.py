@@ -14,7 +14,7 @@ from queries.connect.found import Confidence, Draft, Found, column_sql
 from queries.connect.matching import best_field
 from queries.connect.names import words
 from queries.connect.roles import LEAST_POINTS, Candidate, events, is_sign_in, name_points, the_named
-from queries.connect.routes import Route, follow, rivals, routes
+from queries.connect.routes import MOST_HOPS, Route, follow, rivals, routes
 from queries.connect.samples import Peek
 from queries.connect.shape import Relation, Shape, quoted
 from queries.errors import ConnectError
@@ -154,16 +154,9 @@ def chosen(
         best, sure = own[0], own[0].points >= LEAST_POINTS + _CLEAR
         reason = f"{best.relation.label} is the tenant: {'; '.join(best.signs)}"
         return Tenancy("organization", best.relation, person, reason, "high" if sure else "medium"), None
-    if person is None:
-        raise ConnectError(
-            "no table looks like tenants or users that generations lead to; name it in an answers file:"
-            ' tenant = "accounts"'
-        )
     if not any(one.relation is person for one in options):
-        raise ConnectError(
-            f"generations ({events_[0].label}) lead to no table of users or organizations; name the column in an"
-            ' answers file: [columns.generation] tenant_id = "..."'
-        )
+        return None, _whoever(shape, events_[0])
+    assert person is not None, "one of the options"
     reason = f"each user of {person.label} is a tenant: no organization is reached from {events_[0].label}"
     return Tenancy("user", person, person, reason, "high" if own == [] else "medium"), None
 
@@ -217,6 +210,18 @@ def _billing_tables(shape: Shape) -> list[Relation]:
         for role, column in zip(_BILLING, ("balance", "amount", "period_end"), strict=True)
         if name_points(one, role) >= 5 and best_field(one, role, column) is not None
     ]
+
+
+def _whoever(shape: Shape, event: Relation) -> Question:
+    """Where no table that generations lead to is called as a tenant: any could be, those that they lead to first;
+    ConnectError where there is none."""
+    able = [one for one in shape.relations if len(one.key) == 1 and one is not event and not is_sign_in(one)]
+    ways = {one.label: routes(shape, event, one) for one in able}
+    near = sorted(ways, key=lambda one: (len(ways[one][0].hops) if ways[one] else MOST_HOPS + 1, one))
+    said = f"no table looks like tenants or users that generations ({event.label}) lead to"
+    if not near:
+        raise ConnectError(f'{said}; name it in an answers file: tenant = "accounts"')
+    return Question(("tenant",), f"{said}. Whose figures may nobody else see?", tuple(near))
 
 
 def _which(options: list[_Option]) -> Question:

@@ -31,15 +31,17 @@ TABLES: Mapping[str, Mapping[str, float]] = {
     ),
     "tenant": _points(
         "organization 10, organisation 10, org 10, tenant 10, workspace 9, team 8, company 8, account 6, customer 6, "
-        "business 5, client 5, studio 5, agency 5, group 4, shop 4"
+        "business 5, firm 6, client 5, studio 5, agency 5, group 4, shop 4"
     ),
-    "user": _points("user 10, profile 7, member 6, app user 9, person 6, customer 5, account 4, auth user 8"),
+    "user": _points("user 10, profile 7, member 6, app user 9, person 6, people 6, customer 5, account 4, auth user 8"),
     "membership": _points(
         "membership 10, organization member 10, org member 10, team member 10, workspace member 10, member 8, "
         "organization user 9, team user 9, user organization 9, user team 8, user workspace 8, workspace user 9, "
         "account user 9, user role 5"
     ),
-    "subscription": _points("subscription 10, user subscription 10, billing subscription 10, stripe subscription 9"),
+    "subscription": _points(
+        "subscription 10, user subscription 10, billing subscription 10, stripe subscription 9, contract 6"
+    ),
     "credit_balance": _points(
         "credit balance 10, balance 9, credit 8, wallet 8, credit wallet 9, user credit 9, credit account 9, "
         "organization credit 9, team credit 9, token balance 8, account balance 8"
@@ -81,19 +83,21 @@ COLUMNS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
             "credit, credit amount, credit deducted, token used, token cost, cost, total cost, cost usd, amount, "
             "price, charge, charged, coin, point, unit"
         ),
-        "prompt": _phrases("prompt, prompt text, input prompt, text prompt, user prompt, input text, positive prompt"),
+        "prompt": _phrases(
+            "prompt, prompt text, input prompt, text prompt, user prompt, input text, positive prompt, wording"
+        ),
         "error": _phrases(
             "error, error message, error text, failure reason, error msg, fail reason, failed reason, failure message, "
             "error detail, failure, error code"
         ),
         "created_at": _phrases(
             "created at, created, created on, requested at, inserted at, create time, created time, queued at, "
-            "submitted at, creation date, date created, created date, started at, timestamp, occurred at, time, at, "
-            "date"
+            "submitted at, asked at, enqueued at, ordered at, received at, creation date, date created, created date, "
+            "started at, timestamp, occurred at, time, at, date"
         ),
         "completed_at": _phrases(
             "completed at, finished at, ended at, done at, completed, finished, complete time, end time, finish time, "
-            "completed on, processed at, end"
+            "completed on, processed at, ready at, delivered at, end"
         ),
         "updated_at": _phrases("updated at, updated, modified at, updated on, update time, last updated, changed at"),
     },
@@ -213,9 +217,23 @@ DETAILS = _phrases(
     "parameter, param, setting"
 )
 USERS = _phrases("user, creator, created by, author, owner, requested by, requester, member, profile, actor")
-DELETED = _phrases(
-    "deleted at, deleted, is deleted, removed at, deleted on, is removed, trashed at, discarded at, archived at, "
-    "archived, is archived, archived on"
+# A row that is no longer there; that is put aside; and that is there and not in use, which may mean less.
+GONE = _phrases("deleted, removed, trashed, binned, discarded, soft deleted, thrown away")
+ARCHIVED = _phrases("archived")
+INACTIVE = _phrases("deactivated, disabled, inactivated, suspended")
+# Columns that mark such rows, likeliest first.
+MARKERS = tuple(
+    form.format(one)
+    for one in (*GONE, *ARCHIVED, *INACTIVE)
+    for form in ("{} at", "{}", "is {}", "{} on", "{} date", "date {}", "{} time")
+)
+# Words of columns that matter to figures whatever table they are in.
+AMOUNTS = _phrases(
+    "amount, price, cost, fee, total, subtotal, credit, token, coin, point, balance, charge, charged, paid, refund, "
+    "refunded, discount, tax, usd, eur, cent, spent, burned"
+)
+STATES = _phrases(
+    "status, state, outcome, stage, phase, voided, void, cancelled, canceled, reversed, refunded, active, enabled"
 )
 DURATIONS = _phrases(
     "duration, latency, processing time, generation time, exec time, execution time, inference time, run time, "
@@ -250,7 +268,7 @@ VALUES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "expired": _phrases("expire, expired, expiry, expiration, lapse, lapsed, forfeit, forfeited"),
         "burned": _phrases(
             "charge, charged, usage, use, used, spend, spent, debit, consume, consumed, burn, consumption, deduct, "
-            "deducted, deduction, generation, generate, burned, withdrawal, out, image, video, job"
+            "deducted, deduction, generation, generate, burned, withdrawal, out, image, video, job, render"
         ),
         "purchased": _phrases(
             "purchase, purchased, buy, bought, top up, topup, payment, paid, order, refill, sale, invoice, checkout, "
@@ -268,6 +286,6 @@ VALUES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
             "canceled, cancelled, unpaid, expired, incomplete expired, inactive, ended, paused, none, incomplete, "
             "cancelled at period end, deleted, suspended, terminated"
         ),
-        "renewing": _phrases("active, trialing, trial, past due, renewing, live, ok, paid, on trial, current"),
+        "renewing": _phrases("active, trialing, trial, past due, renewing, live, ok, paid, on trial, current, running"),
     },
 }

@@ -3,6 +3,7 @@
 import socket
 import ssl
 import threading
+import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -18,6 +19,7 @@ from cryptography.x509.oid import NameOID
 from typer.testing import CliRunner, Result
 
 from dashboard.cli import app
+from queries.connect.answers import answers_of
 from queries.connect.catalog import require_version
 from queries.connect.samples import masked
 from queries.errors import ConnectError, UsageDashboardError
@@ -111,7 +113,9 @@ def test_what_is_not_known_is_asked_and_answered(run: Run, empty_database_url: s
     assert "MAPPING_FILE=other.toml python -m dashboard migrate" in flat(said) or "MAPPING_FILE=other.toml" in said
     nobody, refused = run(empty_database_url, "--out", "third.toml", typed="")
     assert nobody == 1
-    assert "Answer it in a file, by --answers: credits =" in flat(refused)
+    assert 'credits = "none"' in refused
+    assert "1 answer is missing; put the lines above into a file" in flat(refused)
+    assert "or take the best guesses by --yes" in flat(refused)
     assert not (tmp_path / "third.toml").exists()
 
 
@@ -124,6 +128,42 @@ def test_deleted_rows_are_asked_for_and_told(run: Run, empty_database_url: str, 
     assert "That is none of leave out, count." in flat(said)
     note = load_mapping(tmp_path / "usage-dashboard.toml").tables["generation"].note
     assert note == 'rows of studio.render that "deleted_at" marks as deleted are counted as well'
+
+
+def test_what_was_typed_is_in_the_file_of_answers_that_are_missing(run: Run, empty_database_url: str) -> None:
+    with psycopg.connect(empty_database_url) as connection:
+        connection.execute(
+            """CREATE TABLE teams (id int PRIMARY KEY, name text, archived_at timestamptz);
+            CREATE TABLE jobs (id int PRIMARY KEY, team_id int NOT NULL REFERENCES teams, prompt text, model text,
+              state text, created_at timestamp);
+            INSERT INTO teams VALUES (1, 'A');
+            INSERT INTO jobs SELECT n, 1, 'p', 'm', (ARRAY['done', 'odd', 'odder'])[1 + n % 3], now()
+              FROM generate_series(1, 6) AS n"""
+        )
+    code, said = run(empty_database_url, typed="none\nfailed\n")
+    assert code == 1
+    # What was seen is shown before the first of these questions, and not again.
+    assert said.count("done (2 rows): succeeded") == 2, "when it was asked, and in the file"
+    lines = [one for one in said.partition('credits = "none"')[2].splitlines() if not one.startswith("#")]
+    answers = 'credits = "none"' + "\n".join(lines).partition("error:")[0]
+    assert answers_of(tomllib.loads(answers)).given == {
+        ("credits",): "none",
+        ("values", "generation_status", "odd"): "failed",
+        ("values", "generation_status", "odder"): "",
+        ("deleted", "teams"): "leave out",
+    }
+
+
+def test_columns_that_nothing_reads_are_told_a_line_for_each_table(run: Run, teams_url: str) -> None:
+    with psycopg.connect(teams_url) as connection:
+        connection.execute('ALTER TABLE teams ADD monthly_fee numeric, ADD "a\nb" text')
+        connection.execute("UPDATE teams SET monthly_fee = 98765")
+    code, said = run(teams_url, "--yes")
+    assert code == 0, said
+    lines = said.partition("Columns that nothing reads, of tables that are used:\n")[2].splitlines()
+    assert lines[0].startswith("  teams (organization): monthly_fee (an amount?); also")
+    assert "a b" in lines[0], "a name cannot begin another line"
+    assert "98765" not in said
 
 
 def test_what_is_not_used_is_told_at_the_end(run: Run, teams_url: str, tmp_path: Path) -> None:
@@ -149,7 +189,9 @@ def test_two_candidates_for_the_tenant_are_not_guessed(run: Run, empty_database_
     code, said = run(empty_database_url, "--yes")
     assert code == 1
     assert "more than one table could be the tenant: organizations" in flat(said)
-    assert 'by --answers: tenant = "organizations"' in flat(said)
+    assert 'tenant = "organizations" # or "workspaces"' in flat(said)
+    assert "name it by --answers" in flat(said)
+    assert "--yes" not in said.partition("missing")[2], "which would not help"
     (tmp_path / "answers.toml").write_text('tenant = "workspacse"\n', encoding="utf-8")
     code, said = run(empty_database_url, "--yes", "--answers", "answers.toml")
     assert code == 1

@@ -9,7 +9,7 @@ from psycopg import sql
 from queries.connect.answers import answers_of
 from queries.connect.checking import check
 from queries.connect.prisma_schema import prisma_shape
-from queries.connect.proposing import propose
+from queries.connect.proposing import Proposal, propose
 from queries.connect.samples import NoRows
 from queries.errors import ConnectError
 from queries.mapping import Mapping
@@ -53,7 +53,7 @@ def ids(url: str, mapping: Mapping) -> dict[str, list[int]]:
 
 def test_each_table_is_asked_for_by_its_name(empty_database_url: str) -> None:
     made(empty_database_url, TABLES)
-    questions = {one.key: one for one in proposed(empty_database_url).questions}
+    questions = {".".join(one.path): one for one in proposed(empty_database_url).questions}
     names = ("teams", "members", "jobs", "projects", "images")
     assert sorted(questions) == sorted(f"deleted.{one}" for one in names)
     # What was paid for and is not marked itself goes on counting, unless somebody says otherwise.
@@ -94,6 +94,40 @@ def test_rows_are_left_out_as_answered(empty_database_url: str, deleted: Any, ex
     said = "are left out: " if deleted == "leave out" else "are counted as well"
     assert f'rows of jobs that belong to projects which "deleted_at" marks as deleted {said}' in notes
     assert check(empty_database_url, mapping).works
+
+
+ROOTS = ("deleted", "removed", "trashed", "binned", "discarded", "archived", "deactivated", "disabled", "suspended")
+
+
+@pytest.mark.parametrize("word", ROOTS)
+@pytest.mark.parametrize("name", ["{}At DateTime?", "is_{} Boolean", "{} Boolean?", "{}_on DateTime?"])
+def test_a_mark_of_deleted_rows_is_known_by_many_words_and_what_means_less_is_counted(word: str, name: str) -> None:
+    column = name.format(word)
+    (question,) = proposed_of_users(column).questions
+    assert question.path == ("deleted", "User")
+    is_less = word in ("deactivated", "disabled", "suspended")
+    assert question.best == ("count" if is_less else "leave out")
+    said = f"marks as {word} (which may mean inactive rather than deleted)" if is_less else f"marks as {word}"
+    assert (said if is_less or word == "archived" else "marks as deleted") in question.text
+
+
+@pytest.mark.parametrize("column", ["deletedAt DateTime", "binned String?", "archivedBy Int?", "undeletedAt DateTime?"])
+def test_what_every_row_has_or_no_type_can_hold_marks_nothing(column: str) -> None:
+    assert proposed_of_users(column).questions == ()
+
+
+def proposed_of_users(column: str) -> Proposal:
+    shape = prisma_shape(
+        f"""model User {{ id Int @id
+          email String
+          {column} }}
+        model Generation {{ id Int @id
+          userId Int
+          prompt String
+          credits Int
+          createdAt DateTime }}"""
+    )
+    return propose(shape, NoRows(), answers_of({}))
 
 
 def test_an_answer_about_a_table_that_marks_none_is_refused() -> None:

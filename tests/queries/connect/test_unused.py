@@ -1,4 +1,5 @@
-"""A ledger that belongs to balances is found, and no table with rows is left out without a word."""
+"""A ledger that belongs to balances is found, and no table with rows, and no column of those that are read, is left out
+without a word."""
 
 from typing import LiteralString
 
@@ -6,6 +7,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from queries.readable import named_columns
 from tests.queries.connect.proposed import made, proposed
 
 TEAMS: LiteralString = """
@@ -106,3 +108,52 @@ def test_what_is_not_used_is_listed_with_what_it_could_be(empty_database_url: st
     assert found["api_keys"].could_be == ()
     answered = proposed(empty_database_url, tables={"credit_transaction": "consumption"})
     assert sorted(one.relation.name for one in answered.unused) == ["api_keys", "render_outputs"]
+
+
+def test_columns_that_nothing_reads_are_listed_and_those_that_may_matter_are_told_apart(
+    empty_database_url: str,
+) -> None:
+    made(
+        empty_database_url,
+        TEAMS,
+        """ALTER TABLE jobs ADD gpu_cost numeric, ADD billing_team_id int REFERENCES teams, ADD review_state text,
+             ADD voided boolean, ADD seed int, ADD reseller_org_id int, ADD fee money, ADD deleted_at timestamptz,
+             ADD removed_at timestamptz;
+           ALTER TABLE teams ADD industry text;
+           CREATE TABLE countries (code text PRIMARY KEY, name text, credits int)""",
+    )
+    deleted = {"jobs": "count"}
+    proposal = proposed(empty_database_url, deleted=deleted, columns={"generation": {"tenant_id": "team_id"}})
+    found = {one.relation.name: one for one in proposal.left}
+    assert list(found) == ["jobs", "teams"], "wallets are read whole, and countries not at all"
+    assert (found["jobs"].read_for, found["jobs"].others) == (("generation",), ("seed",))
+    assert dict(found["jobs"].mattering) == {
+        "gpu_cost": "an amount",
+        "fee": "an amount",
+        "billing_team_id": "whose a row is",
+        "reseller_org_id": "whose a row is",
+        "review_state": "a status",
+        "voided": "a status",
+        "removed_at": "whether a row counts",
+    }
+    assert (found["teams"].mattering, found["teams"].others) == ((), ("industry",))
+    # With an answer that reads a column, it is no longer among them.
+    columns = {"generation": {"tenant_id": "team_id", "credits_used": "gpu_cost"}}
+    again = {one.relation.name: one for one in proposed(empty_database_url, deleted=deleted, columns=columns).left}
+    assert dict(found["jobs"].mattering).keys() - dict(again["jobs"].mattering).keys() == {"gpu_cost"}
+    assert "credits" in dict(again["jobs"].mattering)
+
+
+def test_what_a_mapping_reads_and_what_is_left_are_all_columns_of_a_table(app_url: str) -> None:
+    """Of the application that needs no mapping, as the parse tree of its mapping says."""
+    proposal = proposed(app_url)
+    mapping = proposal.mapping()
+    read = named_columns(mapping)
+    left = {(one.relation.schema, one.relation.name): one for one in proposal.left}
+    for place, names in read.items():
+        relation = proposal.shape.at(*place)
+        assert relation is not None
+        one = left.get(place)
+        others = {*(one.others if one else ()), *(dict(one.mattering) if one else ())}
+        assert not others & set(names)
+        assert {*others, *names, *relation.key} == set(relation.by_name)

@@ -76,12 +76,26 @@ def test_what_no_word_tells_is_asked_and_may_be_answered() -> None:
     made = meanings("generation_status", ["done", "odd"], Answers(), {"odd": "failed"}, what="status")
     assert made.values["failed"] == ("odd",)
     (question,) = made.questions
-    assert (question.key, question.best) == ("values.generation_status.odd", "failed")
+    assert (question.path, question.best) == (("values", "generation_status", "odd"), "failed")
     assert "rows look like failed" in question.text
     answers = answers_of({"values": {"generation_status": {"odd": "", "done": "cancelled"}}})
     answered = meanings("generation_status", ["done", "odd"], answers, what="status")
     assert answered.questions == []
     assert answered.values == {"failed": (), "cancelled": ("done",), "succeeded": (), "unfinished": ()}
+
+
+def test_each_value_is_shown_with_its_rows_and_only_unknown_ones_are_asked_about() -> None:
+    counts = {"done": 1_200, "odd": 7}
+    made = meanings("generation_status", ["done", "odd", "even"], Answers(), {"odd": "failed"}, what="x", counts=counts)
+    odd, even = made.questions
+    assert "'odd' mean? 7 of the rows that were looked at have it. The rows look like failed." in odd.text
+    assert odd.seen == even.seen
+    assert odd.seen[1:] == ("done (1,200 rows): succeeded", "odd (7 rows): failed?", "even (0 rows): not known")
+    assert (made.rows, made.unmapped) == ({"done": 1_200, "odd": 7, "even": 0}, ("even",))
+    # Of a file alone nobody knows how many there are.
+    (uncounted,) = meanings("generation_status", ["odd"], Answers(), what="x").questions
+    assert uncounted.seen[1:] == ("odd: not known",)
+    assert "rows" not in uncounted.text
 
 
 def test_an_answer_about_a_value_that_no_row_has_now_is_kept() -> None:
