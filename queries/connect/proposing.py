@@ -122,7 +122,8 @@ def _drafted(ground: Ground, found: list[Candidate], shape: Shape) -> Proposal:
     tenancy, answers = ground.tenancy, ground.answers
     generation, statuses = generations(ground, found)
     if any(one not in generation.columns for one in NEEDED_COLUMNS):
-        return Proposal(shape, {}, {}, tuple(one for one in ground.questions if not answers.has(*one.path)))
+        asked_first = sorted(ground.questions, key=lambda one: one.path[:2] != ("columns", "generation"))
+        return Proposal(shape, {}, {}, tuple(one for one in asked_first if not answers.has(*one.path)))
     events_ = [one.relation for one in found]
     known = [one for one in (tenancy.relation, tenancy.user) if one is not None]
     taken = [*events_, *known]

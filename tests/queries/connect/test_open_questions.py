@@ -101,6 +101,14 @@ def test_a_column_that_generations_need_is_asked_for_among_those_that_can_hold_i
     assert answered.drafts["generation"].columns[column].column == choices[-1]  # type: ignore[union-attr]
 
 
+def test_what_generations_cannot_be_without_is_asked_before_what_has_a_guess() -> None:
+    shape = prisma_shape(
+        EVENT.format("id Int @id", "userId Int\n wanted DateTime\n touched DateTime?").replace("credits", "n")
+    )
+    first, second = propose(shape, NoRows(), Answers()).questions
+    assert (first.path, second.path) == (("columns", "generation", "created_at"), ("credits",))
+
+
 @pytest.mark.parametrize("column", ["created_at", "tenant_id"])
 def test_an_answer_that_there_is_none_of_what_generations_need_is_refused(column: str) -> None:
     shape = prisma_shape(EVENT.format("id Int @id", "who Int\n wanted DateTime"))

@@ -214,6 +214,31 @@ def test_what_the_duration_is_made_of_is_shown_and_nothing_else(column: str) -> 
         assert "exports" not in end.reason
 
 
+@pytest.mark.parametrize("table_", ["renders", "jobs", "tasks", "predictions", "requests"])
+@pytest.mark.parametrize("time", ["asked_at", "requested_at", "queued_at", "submitted_at", "enqueued_at"])
+def test_generations_are_found_by_many_words_without_a_prompt(table_: str, time: str) -> None:
+    shape = prisma_shape(
+        f"""model users {{ id Int @id
+          email String }}
+        model logins {{ id Int @id
+          user_id Int
+          created_at DateTime }}
+        model {table_} {{ id Int @id
+          user_id Int
+          model String
+          state String
+          credits Int
+          {time} DateTime
+          ready_at DateTime? }}"""
+    )
+    proposal = propose(shape, NoRows(), Answers())
+    assert proposal.questions == ()
+    generation = proposal.mapping().tables["generation"]
+    assert f'FROM "public"."{table_}"' in (generation.select or "")
+    assert f't."{time}" AS created_at' in (generation.select or "")
+    assert 't."ready_at" AS completed_at' in (generation.select or "")
+
+
 @pytest.mark.parametrize("value", ["plain", "it's", "back\\slash", "'", "\\'", "", "100%", "{schema}"])
 def test_any_text_is_a_literal(value: str, superuser_literal: Any) -> None:
     assert superuser_literal(text_literal(value)) == value
