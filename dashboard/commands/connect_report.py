@@ -186,7 +186,7 @@ def show_unused_columns(proposal: Proposal) -> None:
         also = f"{'; also ' if mattering else ''}{', '.join(others)}{more}" if others else ""
         _tell("  " + _line(f"{one.relation.label} ({', '.join(one.read_for)}): {mattering}{also}"))
     if any(one.mattering for one in proposal.left):
-        _tell('Where one is meant, name it in the answers, such as [columns.generation] credits_used = "tokens".')
+        _tell('Where one is meant, name it in the answers, such as [columns.generation] credits_used = "...".')
 
 
 def _names(one: UnusedColumns) -> list[str]:
