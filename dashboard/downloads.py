@@ -29,7 +29,7 @@ TOO_LARGE = "More than 1 MiB as a file, which is too much for this button; choos
 # Left out for roles that may not read prompts; pictures show what a prompt said.
 PROMPT_COLUMNS = ("prompt", "image_url")
 # For the pager.
-_NOT_DRAWN = ("total_rows",)
+_NOT_DRAWN = ("total_rows", "total_users")
 LIST_SEPARATOR = "|"
 _BOM = "\N{ZERO WIDTH NO-BREAK SPACE}"
 # A decimal of 38 digits with sign and point, or a time with microseconds and offset; and quotes, guard and comma.

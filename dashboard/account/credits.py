@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -14,14 +13,13 @@ from dashboard.account import standing
 from dashboard.board import Board
 from dashboard.figures.credits import burn_bars
 from dashboard.figures.pacing import Expected, as_before, burn_against_expected, even
+from dashboard.insights import flags
 from queries.catalog import credits, tenants
 from queries.errors import PeriodError
 from queries.period import Period
 from queries.query import Result
 from queries.scope import Scope
 
-# A subscription period is at most so long; a date far away is a mistake in the application.
-_LONGEST = timedelta(days=400)
 _DAYS_WITHOUT_PERIOD = 28
 
 
@@ -63,18 +61,15 @@ def view(board: Board, scope: Scope) -> None:
 
 def of_subscription(row: dict[str, Any], period: Period) -> Span:
     """The subscription period that runs now; the last 28 days, and why, where there is none."""
-    start, end = words.utc(row.get("period_start")), words.utc(row.get("renews_at"))
     last = Period.last_days(_DAYS_WITHOUT_PERIOD, zone=period.zone, now=period.now, grain="day")
-    if start is None or end is None:
-        return Span(last, False, "No subscription period is known; the last 28 days stand for it.")
-    if not start <= period.now < end:
-        return Span(last, False, "The subscription period does not hold today; the last 28 days stand for it.")
-    if end - start > _LONGEST:
-        return Span(last, False, "The subscription period is longer than 400 days; the last 28 days stand for it.")
-    try:
-        return Span(Period(start, end, period.zone, "day", period.now), True, "")
-    except PeriodError:
-        return Span(last, False, "The subscription period cannot be shown; the last 28 days stand for it.")
+    start, end = words.utc(row.get("period_start")), words.utc(row.get("renews_at"))
+    reason = flags.no_period(row, period.now)
+    if start is not None and end is not None and not reason:
+        try:
+            return Span(Period(start, end, period.zone, "day", period.now), True, "")
+        except PeriodError:
+            reason = "the subscription period cannot be shown"
+    return Span(last, False, words.sentence(f"{reason}; the last {_DAYS_WITHOUT_PERIOD} days stand for it"))
 
 
 def pacing(span: Span, pace: Result, before: Result, header: Result) -> None:
@@ -121,11 +116,12 @@ def credits_left(board: Board, header: Result, signals: Result) -> None:
     """The balance as a bar, what is reserved, how long it lasts, and the renewal."""
     row, period = words.first_row(header.frame), board.period
     posted, granted, in_flight = row["credits_left"], row["credits_per_period"], row["in_flight_credits"] or 0
-    if posted is not None and granted:
-        share = posted / granted
-        st.progress(
-            float(min(1, max(0, share))), text=f"**{words.plain(words.percent(float(share)))}** of a period's credits"
-        )
+    share = flags.left_share(row, period.now)
+    if share is not None:
+        st.progress(min(1.0, max(0.0, share)), text=f"**{words.plain(words.percent(share))}** of a period's credits")
+    elif posted is not None and granted:
+        reason = flags.no_period(row, period.now)
+        st.caption(words.plain(words.sentence(f"{reason}, so what is left is not shown as a share of its credits")))
     found = outlook.of_result(signals, period.now, period.zone)
     lasts = found[0].runway if found else None
     st.markdown(words.plain(standing.left(row)))

@@ -52,8 +52,8 @@ def order() -> tuple[str, bool]:
 
 def user_table(board: Board, result: Result) -> None:
     """One page of users; a click on a row leads to that user's generations."""
-    page = listing.page_number(USERS_PAGE)
-    if result.frame.empty:
+    page, frame = listing.page_number(USERS_PAGE), result.frame
+    if frame.empty:
         empty.nothing_here(
             page, USERS_PAGE, "users", f"Nobody made a generation or was charged, {words.span(board.period)}."
         )
@@ -62,15 +62,20 @@ def user_table(board: Board, result: Result) -> None:
         "A generation counts for the user who made it; a charge for the user under whose name the ledger posted it."
         " Click a row for the user's generations."
     )
+    if frame["charged_credits"].isna().any():
+        st.caption("The ledger does not say whose charges these are, so Charged and Refunded are empty for users.")
     # Other rows are another table: a selection is a place in it.
     sort, descending = (result.query.arguments[one] for one in ("sort", "descending"))
     span = f"{board.period.start:%y%m%d%H%M}-{board.period.end:%y%m%d%H%M}"
     key = f"users-{page}-{sort}-{descending}-{span}"
-    picked = tables.users(result.frame, zone=board.zone, key=key)
+    picked = tables.users(frame, zone=board.zone, key=key)
     if picked is not None:
         name = _name(result, picked)
         st.button(words.plain(f"Generations of {name}"), on_click=_open, args=(picked,), type="primary", key="of-user")
-    listing.pager(int(result.frame["total_rows"].iloc[0]), "user", USERS_PAGE)
+    rows, people = (int(frame[one].iloc[0]) for one in ("total_rows", "total_users"))
+    if people < rows:
+        st.caption(words.plain(f"{words.counted(people, 'user')}; “{tables.NOBODY}” is none of them."))
+    listing.pager(rows, "user" if people == rows else "row", USERS_PAGE)
 
 
 def _name(result: Result, user_id: str) -> str:

@@ -28,6 +28,8 @@ LIMIT_HIT_DAYS = 3
 UTILISATION_MOST = 0.8
 # Without a renewal ahead, credits that end within so many days are said to run out.
 RUNNING_OUT_DAYS = 14
+# A subscription period is at most so long; a date far away is a mistake in the application.
+_LONGEST_PERIOD_DAYS = 400
 RUNNING_OUT = ("runs_out_before_renewal", "runs_out_soon")
 # In `priority`, a reason to sell more that can wait counts this much of one that cannot.
 _CAN_WAIT = 0.25
@@ -57,6 +59,25 @@ def flags(row: Row, runway: Runway | None, *, now: datetime, zone: str) -> list[
         ("upsell", "high_utilisation", _high_utilisation(row, now)),
     )
     return [Flag(kind, rule, reason) for kind, rule, reason in rules if reason is not None]
+
+
+def no_period(row: Row, now: datetime) -> str:
+    """Why no subscription period is known that runs now, as a fact in lower case; empty when one is."""
+    start, end = words.utc(row.get("period_start")), words.utc(row.get("renews_at"))
+    if start is None or end is None:
+        return "no subscription period is known"
+    if not start <= now < end:
+        return "the subscription period does not hold today"
+    if end - start > timedelta(days=_LONGEST_PERIOD_DAYS):
+        return f"the subscription period is longer than {_LONGEST_PERIOD_DAYS} days"
+    return ""
+
+
+def left_share(row: Row, now: datetime) -> float | None:
+    """The posted balance over the credits of a period, which may be over 1 where credits were bought beside; None where
+    one of them is not known, or no period runs now."""
+    left, granted = _number(row, "credits_left"), _number(row, "credits_per_period")
+    return left / granted if left is not None and granted and not no_period(row, now) else None
 
 
 def utilisation(row: Row) -> float | None:

@@ -84,7 +84,7 @@ def _columns(
         "flags": [flag_words(one) for one in outlooks],
         "runway": [short(one.runway, today) for one in outlooks],
         "credits_left": _exact(rows, "credits_left"),
-        "left_share": [whole_percent(one["credits_left"], one["credits_per_period"]) for one in rows],
+        "left_share": [whole_percent(rules.left_share(one, now), 1) for one in rows],
         "pacing": [rules.pacing(one, now) for one in rows],
         "burn": _exact(rows, "burn_28d_credits"),
         "burn_daily": [[float(day) for day in one["burn_daily"][-_SPARK_DAYS:]] for one in rows],
@@ -146,7 +146,8 @@ def _config(zone: str) -> dict[str, Any]:
             min_value=0,
             max_value=100,
             width=104,
-            help="Posted balance as a share of the plan's credits per period.",
+            help="Posted balance as a share of the plan's credits per period; empty where no subscription period is"
+            " known that runs now.",
         ),
         "pacing": config.NumberColumn(
             "Pacing",

@@ -87,7 +87,10 @@ def _columns(zone: str) -> dict[str, Any]:
             "Credits used", format="localized", width=92, help="Of the user's generations, as asked for."
         ),
         "charged": config.NumberColumn(
-            "Charged", format="localized", width=80, help="Credits that the ledger posted under the user's name, gross."
+            "Charged",
+            format="localized",
+            width=80,
+            help="Credits that the ledger posted under the user's name, gross; empty where it names no user.",
         ),
         "refunded": config.NumberColumn("Refunded", format="localized", width=80, help="Credits, when returned."),
         "last_seen": time_column("Last seen", zone, form=DAY, width=96),

@@ -32,8 +32,9 @@ def of_period(
     (null: charged to nobody in particular), user and role (null where the user is not of the tenant now), tenant_id,
     is_member, generations, share (of all generations), succeeded, failed, cancelled, unfinished, used_credits (of the
     generations that they made, at the time of the request), charged_credits and refunded_credits (of the ledger, posted
-    in the period under their name), success_rate, last_seen_at (newest generation of the period), total_rows (the same
-    in each row).
+    in the period under their name; null for users where the period's ledger names none of those whom it charges),
+    success_rate, last_seen_at (newest generation of the period), total_rows and total_users (those that name a user;
+    both the same in each row).
     """
     checked_choice("sort", sort, SORTS)
     checked_page(offset, limit)
@@ -46,7 +47,11 @@ def of_period(
         .cte("named")
     )
     page = (
-        sa.select(named, sa.func.count().over().label("total_rows"))
+        sa.select(
+            named,
+            sa.func.count().over().label("total_rows"),
+            sa.func.count(named.c.key).over().label("total_users"),
+        )
         .order_by(*_order(named, sort, descending))
         .offset(offset)
         .limit(limit)
@@ -73,17 +78,29 @@ def _rows(tables: Tables, scope: Scope, period: Period) -> sa.Select[Any]:
     made, charged = _made(tables, scope, period), _charged(tables, scope, period)
     same = sa.and_(made.c.key == charged.c.key, made.c.owner == charged.c.owner)
     key, owner = (sa.func.coalesce(made.c[one], charged.c[one], type_=made.c[one].type) for one in ("key", "owner"))
-    counts = [one for one in (*made.c, *charged.c) if one.key not in ("key", "owner", "newest_at")]
+    counts = [one for one in made.c if one.key not in ("key", "owner", "newest_at")]
+    posted = [charged.c.charged_credits, charged.c.refunded_credits]
     ended = made.c.succeeded + made.c.failed
     whole = sa.func.nullif(sa.func.sum(made.c.generations).over(), 0)
     return sa.select(
         key.label("key"),
         owner.label("owner"),
         *(sa.func.coalesce(one, 0, type_=one.type).label(one.key) for one in counts),
+        *(_posted_to(tables, key, owner, one, charged).label(one.key) for one in posted),
         (sa.cast(sa.func.coalesce(made.c.generations, 0), sa.Double) / sa.cast(whole, sa.Double)).label("share"),
         (sa.cast(made.c.succeeded, sa.Double) / sa.func.nullif(ended, 0)).label("success_rate"),
         aware(made.c.newest_at).label("last_seen_at"),
     ).select_from(made.outerjoin(charged, same, full=True))
+
+
+def _posted_to(tables: Tables, key: Any, owner: Any, credits: Any, charged: sa.CTE) -> sa.ColumnElement[Any]:
+    """Under this name, 0 where nothing was; null for a user where the tenant's movements are nobody's in particular."""
+    amount = sa.func.coalesce(credits, 0, type_=credits.type)
+    if tables.mapping.lacks("credit_transaction", "user_id") and not tables.mapping.derives_ledger:
+        return sa.case((key.is_(None), amount))
+    movements = sa.func.count(charged.c.owner).over(partition_by=owner)
+    named = sa.func.count(charged.c.key).over(partition_by=owner)
+    return sa.case((sa.or_(key.is_(None), movements == 0, named > 0), amount))
 
 
 def _made(tables: Tables, scope: Scope, period: Period) -> sa.CTE:

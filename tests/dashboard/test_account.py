@@ -14,7 +14,7 @@ from dashboard.figures.colours import HUES
 from dashboard.figures.heatmaps import heatmap
 from dashboard.figures.pacing import as_before, burn_against_expected, even
 from dashboard.figures.usage import latency_lines, on_one_scale, usage_bars
-from dashboard.insights import runway
+from dashboard.insights import flags, runway
 from dashboard.insights.runway import Runway
 from queries.period import Period
 
@@ -84,6 +84,24 @@ def test_the_burn_is_added_up_over_the_subscription_period_or_the_last_28_days(c
     days = (span.period.end - span.period.start).days
     assert days == (30 if not reason else 29)
     assert span.period.start <= NOW < span.period.end
+
+
+@given(
+    strategies.integers(-500, 500),
+    strategies.integers(-500, 500),
+    strategies.sampled_from((None, 0, 100)),
+    strategies.sampled_from((None, -340, 0, 300)),
+)
+def test_what_is_left_is_a_share_of_a_period_that_runs_and_of_no_other(began, ends, granted, left):
+    start, end = NOW + timedelta(days=began), NOW + timedelta(days=ends)
+    row = ROW | {"credits_per_period": granted, "credits_left": left, "period_start": start, "renews_at": end}
+    runs = began <= 0 < ends and ends - began <= 400
+    assert bool(flags.no_period(row, NOW)) == (not runs)
+    assert credits.of_subscription(row, PERIOD).is_subscription == runs
+    wanted = left / granted if runs and granted and left is not None else None
+    assert flags.left_share(row, NOW) == wanted
+    for missing in ("period_start", "renews_at"):
+        assert flags.left_share(row | {missing: None}, NOW) is None
 
 
 @pytest.mark.parametrize(

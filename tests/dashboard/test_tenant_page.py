@@ -72,6 +72,9 @@ class Odd:
         self.made("stuck", "PROCESSING", took=None)
         self._run(_SUBSCRIPTION, ["s2", "endless", "2026-01-01", "2126-01-01", 0])
         self._run(_BALANCE, ["b2", "endless", -340])
+        self._run(_BALANCE, ["b3", "future", 900])
+        self.made("nameless")
+        self._run(_MOVED, ["t5", "nameless", None, "CHARGE", -6, "2026-06-12"])
         self.made("images", count=3)
         first, second, third = (f"imagesSUCCEEDED{number}" for number in (1, 2, 3))
         at = "2026-06-12 12:00"
@@ -96,6 +99,7 @@ KINDS: dict[str, tuple[str, str]] = {
     "stuck": ("Quality", "Stuck: 3"),
     "endless": ("Credits", "longer than 400 days"),
     "images": ("Generations", "of 3 generations"),
+    "nameless": ("Users", "The ledger does not say whose charges these are"),
 }
 
 
@@ -168,6 +172,22 @@ def test_a_user_who_moved_is_shown_by_id_and_says_so(odd):
     assert table.value["user"].tolist() == ["usr_one_row"]
     assert table.value["role"].tolist() == ["not in this tenant now"]
     assert (table.value["generations"].tolist(), table.value["charged"].tolist()) == ([5], [10])
+
+
+def test_charges_of_nobody_in_particular_are_no_users_and_say_nothing_of_users(odd):
+    app = opened(tenant="nameless", tab="Users")
+    (table,) = app.dataframe
+    charged = dict(zip(table.value["user"], table.value["charged"], strict=True))
+    assert charged["(charged to no user)"] == 6
+    assert table.value["charged"].isna().tolist() == [one != "(charged to no user)" for one in charged]
+    assert "1 user; “(charged to no user)” is none of them." in said(app)
+    assert "1 to 2 of 2 rows" in said(app)
+
+
+def test_what_is_left_is_no_share_of_a_period_that_does_not_hold(odd):
+    app = opened(tenant="future", tab="Credits")
+    assert "does not hold today, so what is left is not shown as a share" in said(app)
+    assert "of a period's credits" not in said(app)
 
 
 def test_5000_models_are_ten_and_other(odd):
