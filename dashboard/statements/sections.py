@@ -17,6 +17,8 @@ from dashboard.tables import statements as tables
 from queries.catalog.rollforward import CLOSED, month_before
 from queries.query import Result
 
+# The figure is red, not the row.
+_WHERE_RED = "In “By tenant and month”, click a row with a red figure to see what makes it."
 _MOVED = (("Purchased", "purchased"), ("Granted", "granted"), ("Burned", "burned"))
 
 
@@ -33,7 +35,7 @@ def figures(chosen: Chosen, totals: Result) -> None:
     if current().database.mapping.derives_ledger:
         st.caption(words.plain(sentences.DERIVED))
     elif said:
-        st.markdown(f":material/report: :red[**{words.plain(said)}**] Click a red row below for what makes it.")
+        st.markdown(f":material/report: :red[**{words.plain(said)}**] {_WHERE_RED}")
 
 
 def _moved(chosen: Chosen, rows: dict[Any, Any], line: list[Any]) -> list[Headline]:
