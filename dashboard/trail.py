@@ -4,33 +4,32 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from dashboard import address, listing, words
+from dashboard import address, audit_words, listing, names, words
 from dashboard.auditing import ACTIONS
 from dashboard.board import Board
 from dashboard.services import current
 from dashboard.tables.cells import PAGE_ROWS, clicked_row, static_table, time_column
-from dashboard.viewer import ROLE_NAMES
 from queries.audit import AuditPage, Recorded, Wanted
+from queries.context import Context
 from queries.errors import MappingError
+from queries.period import local_date
 from queries.query import Result, read_elsewhere
 
 WHO, ACTION, SUBJECT, PAGER = "who", "action", "concerns", "audit_page"
+_LONGEST_SUBJECT = 160
 EVERY_ACTION = "All actions"
 NEEDS_DIRECT_URL = (
     "The audit is kept through DIRECT_URL, which is not set: what is done stands in the server's log alone. Set it, run"
     " python -m dashboard migrate, and start the dashboard again."
 )
 NEEDS_MIGRATE = "the audit is not set up in this database; run `python -m dashboard migrate` with DIRECT_URL"
-_LONGEST_SUBJECT = 160
-# What says most stands first; PostgreSQL keeps no order.
-_FIRST = ("tenant", "tenants", "report", "month", "index", "subject", "page", "panel", "from", "to", "zone")
 
 
 def chosen(board: Board) -> Wanted:
@@ -62,6 +61,7 @@ class Trail:
     board: Board
     wanted: Wanted
     page: AuditPage | None = None
+    names: Mapping[str, str] = field(default_factory=dict)
 
     def reading(self) -> Callable[[], Result]:
         """For the board: the records as an answer."""
@@ -78,13 +78,13 @@ class Trail:
             st.caption(f"There is no page {number:,} of the audit.")
         else:
             row = clicked_row(
-                result.frame,
+                _shown(result.frame, self.page.rows, self.names),
                 columns=_columns(self.board.zone),
                 key=f"audit-{number}",
-                alt="What was done, with time, person, role, action and what it concerns",
+                alt="What was done, with time, person, action, what it concerns and role",
             )
             if row is not None:
-                _one(self.page.rows[row], self.board.zone)
+                _one(self.page.rows[row], self.names, self.board.zone)
         listing.pager(self.page.total_rows, "record", PAGER)
 
     def _read(self) -> Result:
@@ -96,6 +96,9 @@ class Trail:
             self.page = audit.page(self.wanted, limit=PAGE_ROWS, offset=offset)
         except MappingError as error:
             raise MappingError(NEEDS_MIGRATE) from error
+        who = self.board.viewer
+        ids = {tenant for one in self.page.rows for tenant in audit_words.tenant_ids(one.subject)}
+        self.names = names.of_tenants(ids, Context(who.scope, role=who.role, page=self.board.page))
         return read_elsewhere(
             "audit",
             _frame(self.page.rows),
@@ -106,25 +109,34 @@ class Trail:
         )
 
 
-def _one(one: Recorded, zone: str) -> None:
+def _one(one: Recorded, known: Mapping[str, str], zone: str) -> None:
     """One record with all of its subject."""
     with st.container(border=True):
-        st.subheader(words.plain(f"{_title(one.action)}, {words.moment(one.at, zone)}"), anchor=False)
-        st.caption(words.plain(f"{one.who} ({_role(one.role)})"))
+        when = f"{words.day(local_date(one.at, zone))}, {words.clock(one.at, zone)}"
+        st.subheader(words.plain(f"{_title(one.action)}, {when}"), anchor=False)
+        st.caption(words.plain(f"{one.who} ({audit_words.role(one.role)})" if one.role else one.who))
         if one.subject:
-            pairs = pd.DataFrame(_ordered(one.subject), columns=["name", "value"])
+            pairs = pd.DataFrame(audit_words.in_full(one.subject, known), columns=["name", "value"])
             columns = {"name": st.column_config.TextColumn("Concerns", width=130), "value": "Value"}
             static_table(pairs, columns=columns, key="audit-subject", alt="What the record concerns, name by name")
 
 
+def _shown(frame: pd.DataFrame, rows: Sequence[Recorded], known: Mapping[str, str]) -> pd.DataFrame:
+    """When, who and what first: a telephone shows no more."""
+    said = (audit_words.concerns(one, known) for one in rows)
+    told = pd.Series([words.shortened(one, _LONGEST_SUBJECT) if one else None for one in said], dtype=object)
+    return frame.assign(subject=told)[["at", "who", "action", "subject", "role"]]
+
+
 def _frame(rows: Sequence[Recorded]) -> pd.DataFrame:
+    """For the file: as it was written."""
     return pd.DataFrame(
         {
             "at": pd.Series([one.at for one in rows], dtype="datetime64[us, UTC]"),
             "who": [words.one_line(one.who) for one in rows],
-            "role": [_role(one.role) for one in rows],
+            "role": [audit_words.role(one.role) for one in rows],
             "action": [_title(one.action) for one in rows],
-            "subject": [_told(one.subject) for one in rows],
+            "subject": [audit_words.as_written(one.subject) for one in rows],
         }
     )
 
@@ -132,31 +144,16 @@ def _frame(rows: Sequence[Recorded]) -> pd.DataFrame:
 def _columns(zone: str) -> dict[str, Any]:
     config = st.column_config
     return {
-        "at": time_column("When", zone, pinned=True, form="D MMM YYYY, HH:mm:ss", width=160),
-        "who": config.TextColumn("Who", width=170),
-        "role": config.TextColumn("Role", width=120),
-        "action": config.TextColumn("What", width=180),
-        "subject": config.TextColumn("Concerns"),
+        "at": time_column("When", zone, pinned=True, width=112),
+        "who": config.TextColumn("Who", width=120),
+        "action": config.TextColumn("What", width=165),
+        "subject": config.TextColumn("Concerns", width=505),
+        "role": config.TextColumn("Role", width=110),
     }
-
-
-def _told(subject: Mapping[str, str]) -> str:
-    """ "tenant org_1, page burn"; whole on a click."""
-    said = ", ".join(f"{words.one_line(name)} {words.one_line(value)}" for name, value in _ordered(subject))
-    return words.shortened(said, _LONGEST_SUBJECT)
-
-
-def _ordered(subject: Mapping[str, str]) -> list[tuple[str, str]]:
-    places = {name: place for place, name in enumerate(_FIRST)}
-    return sorted(subject.items(), key=lambda pair: (places.get(pair[0], len(places)), pair[0]))
 
 
 def _title(action: str) -> str:
     return ACTIONS.get(action, words.one_line(action))
-
-
-def _role(role: str) -> str:
-    return next((name for known, name in ROLE_NAMES.items() if known == role), words.one_line(role))
 
 
 def _part(label: str, key: str, placeholder: str) -> str:

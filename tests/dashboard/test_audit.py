@@ -5,10 +5,11 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given, strategies
 from streamlit.runtime.context import ContextProxy
 from streamlit.testing.v1 import AppTest
 
-from dashboard import auditing, services, viewer
+from dashboard import audit_words, auditing, names, services, viewer, words
 from dashboard.browser import COOKIE
 from dashboard.downloads import Downloads
 from dashboard.viewer import Viewer
@@ -157,12 +158,108 @@ def test_the_page_shows_what_was_done_and_narrows_it(
     shown = open_app("audit", concerns="org_page_1").dataframe[0].value
     assert shown["who"].tolist() == ["**Ada** <script>alert(1)</script> | x"]
     assert shown["role"].tolist() == ["Finance"]
-    assert shown["subject"].tolist() == ["tenants org_page_1, report ledger"]
+    assert shown["subject"].tolist() == ["Ledger, org_page_1"]
+    assert list(shown) == ["at", "who", "action", "subject", "role"]
     nothing = texts(open_app("audit", concerns="no such thing"))
     assert "Nothing of this kind was done from" in nothing
     wrong = texts(open_app("audit", action="Flew away", audit_page="-1"))
     assert "action “Flew away” is not known" in wrong
     assert "page is not a number" in wrong
+
+
+NAMES = {f"org_{number}": f"Tenant {number}" for number in range(40)} | {"org_odd": "<b>*Odd*</b>\n"}
+
+
+@pytest.mark.parametrize(
+    ("action", "subject", "said"),
+    [
+        (auditing.SIGN_IN, {"roles": "account_manager, finance"}, "as account manager, finance"),
+        (auditing.SIGN_OUT, {}, ""),
+        (auditing.REFUSED, {"reason": "no role"}, "no role"),
+        (auditing.TENANT_OPENED, {"tenant": "org_1", "page": "burn"}, "Tenant 1, page Credit burn"),
+        (auditing.TENANT_OPENED, {"tenant": "org_gone", "page": "x"}, "org_gone, page x"),
+        (auditing.TENANT_OPENED, {"tenant": "org_odd", "page": "tenant"}, "<b>*Odd*</b>, page Tenant"),
+        (
+            auditing.EXPORT,
+            {
+                "report": "credit-statement",
+                "from": "2026-05-01",
+                "to": "2026-05-31",
+                "zone": "Asia/Kathmandu",
+                "format": "csv",
+                "dialect": "excel",
+                "guarded": "true",
+                "tenants": "all",
+                "export": "x1",
+            },
+            "Credit statement, 1 to 31 May 2026 (Asia/Kathmandu), all tenants, csv",
+        ),
+        (
+            auditing.DOWNLOAD,
+            {
+                "page": "tenants",
+                "panel": "",
+                "question": "usage.totals",
+                "rows": "1",
+                "tenants": auditing.tenants_named(NAMES.keys() - {"org_odd"}),
+            },
+            "figures at the top, page Tenants, 1 row, Tenant 0, Tenant 1, Tenant 10 and 37 more",
+        ),
+        (auditing.MONTH_CLOSED, {"month": "2026-05", "zone": "UTC"}, "May 2026 (UTC)"),
+        (auditing.MONTH_CLOSED, {"month": "soon"}, "Month soon"),
+        (auditing.INDEX_MADE, {"index": "ix_a", "statement": "CREATE INDEX ix_a"}, "ix_a"),
+        (
+            auditing.ACCESS_GIVEN,
+            {
+                "kind": "email",
+                "subject": "ada@example.com",
+                "role": "account_manager",
+                "tenants": "org_2, org_3",
+                "prompts": "yes",
+            },
+            "ada@example.com, account manager for Tenant 2, Tenant 3, with prompts",
+        ),
+        ("of a later version", {"what": "x", "why": ""}, "What x"),
+    ],
+)
+def test_a_record_is_told_in_words_and_in_full(action: str, subject: dict[str, str], said: str) -> None:
+    one = Recorded(DEMO_NOW, "Ada", "admin", action, subject)
+    assert audit_words.concerns(one, NAMES) == said
+    told = dict(audit_words.in_full(subject, NAMES))
+    assert len(told) == len(subject), "nothing is left out of the whole"
+    written = audit_words.as_written(subject)
+    assert all(value in written for value in subject.values())
+
+
+@given(
+    strategies.sampled_from([*auditing.ACTIONS, "flew"]),
+    strategies.dictionaries(
+        strategies.sampled_from(("tenant", "tenants", "page", "month", "from", "to", "role", "roles", "rows", "x")),
+        strategies.text(max_size=60),
+    ),
+)
+def test_whatever_was_written_down_can_be_told(action: str, subject: dict[str, str]) -> None:
+    one = Recorded(DEMO_NOW, "Ada", "admin", action, subject)
+    for said in (audit_words.concerns(one, NAMES), *(value for _, value in audit_words.in_full(subject, NAMES))):
+        assert said == "" or said == words.one_line(said)
+    assert all(audit_words.tenant_ids(subject))
+
+
+def test_tenants_are_named_and_only_to_who_may_see_them(
+    demo: services.Services, open_app: Any, ids: list[str], since: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dashboard.filters.utc_now", lambda: datetime.now(UTC))
+    everybody = Context(Scope.all_tenants())
+    (name,) = names.of_tenants([ids[0], "no_such"], everybody).values()
+    assert names.of_tenants(ids[:2], Context(Scope.of([ids[1]]))).keys() == {ids[1]}
+    assert demo.audit is not None
+    demo.audit.record("Named", "admin", auditing.TENANT_OPENED, {"tenant": ids[0], "page": "tenant"})
+    heard(demo, since)
+    shown = open_app("audit", who="Named").dataframe[0].value
+    assert shown["subject"].tolist() == [f"{words.one_line(name)}, page Tenant"]
+    assert [one.who for one in heard(demo, since, auditing.TENANT_OPENED)] == ["Named"], (
+        "to be named is not to be opened"
+    )
 
 
 @pytest.mark.parametrize("role", ["account_manager", "engineer", "finance"])
