@@ -1,6 +1,6 @@
 """The page Access: giving roles, changing and taking them away, and what it says of somebody."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -8,9 +8,9 @@ import pytest
 import sqlalchemy as sa
 from streamlit.testing.v1 import AppTest
 
-from dashboard import access, services, viewer
+from dashboard import access, names, services, viewer, words
 from dashboard.admission import Admission, Oidc, Provider
-from queries.access import Rule, first_administrators
+from queries.access import Identity, Rule, first_administrators
 from queries.access_book import AccessBook, NoRules, RuleFile, RuleTable
 from queries.catalog import tenants
 from queries.database import driver_url
@@ -91,10 +91,16 @@ def press(app: AppTest, label: str) -> AppTest:
     return next(one for one in app.button if one.label == label).click().run()
 
 
-def give(app: AppTest, subject: str, *, kind: str = "email", role: str = "account_manager") -> AppTest:
+def give(
+    app: AppTest, subject: str, *, kind: str = "email", role: str = "account_manager", some: Sequence[str] = ()
+) -> AppTest:
     app.selectbox(key="access_kind").set_value(kind)
     app.selectbox(key="access_role").set_value(role)
     app.run()
+    if some:
+        app.radio(key="access_new_which").set_value("Some tenants").run()
+        app.multiselect(key="access_new_tenants").set_value(list(some))
+        app.checkbox(key="access_new_prompts").set_value(True)
     app.text_input(key="access_subject").set_value(subject)
     return press(app, "Give the role")
 
@@ -137,12 +143,14 @@ def test_what_cannot_be_given_is_said(open_page: Open, table: RuleTable, subject
 
 def test_tenants_and_prompts_are_given_row_by_row(open_page: Open, held: services.Services, table: RuleTable) -> None:
     ids = _ids(held)
-    app = open_page()
-    app.radio(key="access_new_which").set_value("Some tenants").run()
-    app.multiselect(key="access_new_tenants").set_value(ids[:2])
-    app.checkbox(key="access_new_prompts").set_value(True)
-    app = give(app, "grace@example.com")
+    app = give(open_page(), "grace@example.com", some=ids[:2])
     assert table.read() == [Rule("email", "grace@example.com", "account_manager", tuple(ids[:2]), True)]
+    assert app.text_input(key="access_subject").value == ""
+    assert app.radio(key="access_new_which").value == "All tenants"
+    assert not app.checkbox(key="access_new_prompts").value, "the form is empty again"
+    app.radio(key="access_new_which").set_value("Some tenants").run()
+    assert app.multiselect(key="access_new_tenants").value == []
+    app.radio(key="access_new_which").set_value("All tenants").run()
     app = give(app, "finance-team", kind="group", role="finance")
     assert table.read()[1].may_read_prompts is False, "a role that reads none gets none"
     app = give(app, "root@example.com", role="admin")
@@ -175,7 +183,7 @@ def test_a_row_is_changed_and_taken_away(open_page: Open, table: RuleTable, writ
         assert table.read() == []
         access._remove(table, rule)
     assert [one[2] for one in written.lines] == ["sign-in", "access changed", "access removed"]
-    assert "not there any more" in app.session_state["access_said"][1]
+    assert "not there any more" in app.session_state["access_said"][2]
 
 
 def test_who_is_no_administrator_any_more_changes_nothing(
@@ -251,6 +259,34 @@ def test_many_rows_come_in_pages(open_page: Open, table: RuleTable) -> None:
     app.query_params["access_page"] = "2"
     app = app.run()
     assert "1 to 25 of 31 rows" in plain(app) or "26 to 31 of 31 rows" in plain(app)
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_tenants_of_a_row_are_named(open_page: Open, held: services.Services, table: RuleTable, count: int) -> None:
+    ids = _ids(held)[:count]
+    table.add(Rule("email", "grace@example.com", "account_manager", tuple(ids)), by="x")
+    known = names.of_tenants(ids, Context(Scope.all_tenants()))
+    table.add(Rule("domain", "example.org", "engineer"), by="x")
+    rows = open_page().dataframe[0].value
+    assert rows["subject"].tolist() == [ADMIN, "grace@example.com", "Domain example.org"]
+    shown = rows["tenants"].tolist()
+    assert (shown[0], shown[2]) == ("All", "All")
+    assert all(words.shortened(known[one]) in shown[1] for one in ids[:2])
+    assert shown[1].endswith(f" and {count - 2} more") == (count > 2)
+
+
+def test_behind_a_proxy_no_role_is_given_to_a_group(
+    open_page: Open, held: services.Services, table: RuleTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert open_page().selectbox(key="access_kind").options == ["E-mail address", "Domain", "Group"]
+    assert held.admission is not None
+    admission = replace(held.admission, mode="header")
+    services.install(replace(held, admission=admission))
+    monkeypatch.setattr(Admission, "of_user", lambda *_: Identity(key=ADMIN, email=ADMIN))
+    app = open_page()
+    assert app.selectbox(key="access_kind").options == ["E-mail address", "Domain"]
+    assert "names no groups" in plain(app)
+    assert "Groups" not in [one.label for one in app.text_input]
 
 
 def test_a_file_of_roles_is_shown_and_not_written(open_page: Open, held: services.Services, tmp_path: Any) -> None:
