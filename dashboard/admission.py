@@ -37,16 +37,24 @@ _LONGEST_CLAIM, _MOST_GROUPS = 200, 1_000
 _LEEWAY_S = 120
 
 
+# Who is behind an address, where everybody knows them by a name.
+_KNOWN_PROVIDERS = {"google.com": "Google", "microsoftonline.com": "Microsoft", "okta.com": "Okta"}
+
+
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """One identity provider: the name it has in secrets.toml, and what it knows this deployment as."""
+    """One identity provider: the name it has in secrets.toml, what it knows this deployment as, and its host."""
 
     name: str
     client_id: str
+    host: str = ""
 
     @property
     def title(self) -> str:
-        return "Sign in" if self.name == "default" else f"Sign in with {self.name.capitalize()}"
+        """For the button."""
+        known = (title for domain, title in _KNOWN_PROVIDERS.items() if f".{self.host}".endswith(f".{domain}"))
+        name = next(known, "your company account") if self.name == "default" else self.name.capitalize()
+        return f"Sign in with {name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +251,7 @@ def _provider(name: str, section: Mapping[str, Any]) -> Provider:
     parts = urlsplit(section["server_metadata_url"])
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOCAL_HOSTS):
         raise _wrong(f"server_metadata_url of the provider {name} starts with https://")
-    return Provider(name, section["client_id"])
+    return Provider(name, section["client_id"], parts.hostname or "")
 
 
 def _wrong(fact: str) -> SettingsError:

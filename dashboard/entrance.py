@@ -17,6 +17,7 @@ from queries.errors import DatabaseUnavailableError, UsageDashboardError
 log = logging.getLogger(__name__)
 
 _WHOSE = "whose_session"
+_WIDTH_PX = 440
 
 
 def admit() -> None:
@@ -93,27 +94,43 @@ def _own_session(identity: Identity) -> None:
 
 
 def _sign_in(admission: Admission) -> NoReturn:
+    """The page of whoever has not signed in, or has signed out: nothing of the data, nor of whose it is."""
     st.session_state.clear()
-    st.title("Usage dashboard", anchor=False)
+    with st.container(horizontal_alignment="center"), st.container(width=_WIDTH_PX, border=True):
+        st.title("Usage dashboard", anchor=False)
+        st.markdown("Usage, credits and speed of the image-generation service, for the people who run it.")
+        _ways_in(admission)
+    st.stop()
+
+
+def _ways_in(admission: Admission) -> None:
+    asked = words.plain(_whom_to_ask(admission))
     if admission.mode == "header":
         st.info(
             "**You are not signed in.** This request did not come through the proxy that signs people in. Open the"
             " dashboard by its public address; whoever runs this server finds in its log where it came from.",
             icon=":material/lock:",
         )
-        st.stop()
-    st.markdown("Sign in to see the tenants, figures and files that are yours.")
+        st.caption(f"If that does not help, ask {asked}.")
+        return
     with st.container(horizontal=True, gap="small"):
         for provider in admission.read_oidc().providers:
             st.button(
                 words.plain(provider.title),
                 icon=":material/login:",
+                type="primary",
                 key=f"sign_in_{provider.name}",
                 on_click=st.login,
                 args=(provider.name,),
             )
-    st.caption(f"A sign-in is good for {admission.lasts_s / 3600:g} h in this browser, or until you sign out.")
-    st.stop()
+    st.caption(
+        f"A sign-in is good for {admission.lasts_s / 3600:g} h in this browser, or until you sign out. If you cannot"
+        f" sign in, ask {asked}."
+    )
+
+
+def _whom_to_ask(admission: Admission) -> str:
+    return admission.contact or "an administrator of this dashboard"
 
 
 def _no_role(services: Services, admission: Admission, identity: Identity) -> NoReturn:
@@ -121,7 +138,7 @@ def _no_role(services: Services, admission: Admission, identity: Identity) -> No
         log.info("%s has no role", identity.name)
         auditing.record(services.audit, identity.name, "", auditing.REFUSED, {"reason": "no role"})
     st.title("No role yet", anchor=False)
-    asked = words.plain(admission.contact) if admission.contact else "an administrator of this dashboard"
+    asked = words.plain(_whom_to_ask(admission))
     st.info(
         f"You are signed in, and nobody has given you a role. Ask {asked} for one, and tell them the name below. It"
         " counts within a minute: load the page again then.",

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from tests.signing.cookies import SECRET, USER, claims_of, cookie
 from tests.signing.provider import CLIENT_ID
 
 ORIGIN = "https://dashboard.example.com"
-OIDC = Oidc(ORIGIN, (Provider("default", CLIENT_ID),), SECRET)
+OIDC = Oidc(ORIGIN, (Provider("default", CLIENT_ID, "id.example.com"),), SECRET)
 HOUR = 3600.0
 
 
@@ -317,6 +318,10 @@ def test_the_secrets_are_read(secrets_of: Any) -> None:
         ("google", CLIENT_ID, "Sign in with Google"),
         ("okta", "other", "Sign in with Okta"),
     ]
+    alone = Provider("default", CLIENT_ID, "login.microsoftonline.com")
+    assert alone.title == "Sign in with Microsoft"
+    unknown = ("", "id.example.com", "notgoogle.com", "google.com.example.org")
+    assert {replace(alone, host=one).title for one in unknown} == {"Sign in with your company account"}
     assert (found.origin, found.is_https) == ("http://localhost:8501", False)
     assert SECRET not in repr(found)
 

@@ -106,7 +106,8 @@ def test_nobody_is_asked_to_sign_in_with_any_provider(open_as: Open) -> None:
     for app in (open_as(None), open_as("ada@example.com", aud="another")):
         assert not app.exception
         assert titles(app) == ["Usage dashboard"]
-        assert [one.label for one in app.button] == ["Sign in with Google", "Sign in"]
+        assert [one.label for one in app.button] == ["Sign in with Google", "Sign in with your company account"]
+        assert "ask Olga in Operations" in said_by(app)
         assert "Look as" not in [one.label for one in app.selectbox]
 
 
