@@ -31,7 +31,8 @@ _PAGER = "access_page"
 # What became of the last click is said below the button, in the card that it is in: above, it would move the button
 # away from the next click when it goes.
 _SAID = "access_said"
-_MOST_NAMED = 2
+# What fits into the column together with how many more there are; a click on the row names all.
+_MOST_NAMED, _LONGEST_NAME = 1, 20
 _ALL, _SOME = "All tenants", "Some tenants"
 
 
@@ -96,8 +97,6 @@ def giving(shown: Shown, place: Any) -> None:
             st.caption(_why_not(_source(current())))
             return
         kind = st.selectbox("To", shown.kinds, format_func=lambda one: KIND_NAMES[one], key="access_kind")
-        if "group" not in shown.kinds:
-            st.caption("The proxy names no groups, so roles are given to addresses and domains.")
         role = st.selectbox("Role", ROLES, format_func=lambda one: viewer.ROLE_NAMES[one], key="access_role")
         some = _whose(role, key="access_new")
         # In a form, what is typed goes along with the click that sends it. A field of its own would run the page when
@@ -331,7 +330,9 @@ def _subject(rule: Rule) -> str:
 
 
 def _tenants(rule: Rule, known: Mapping[str, str]) -> str:
-    return "All" if rule.tenants is None else names.listed(rule.tenants, known, most=_MOST_NAMED)
+    if rule.tenants is None:
+        return "All"
+    return names.listed(rule.tenants, known, most=_MOST_NAMED, characters=_LONGEST_NAME)
 
 
 def _columns(zone: str) -> dict[str, Any]:

@@ -24,8 +24,9 @@ def of_tenants(ids: Iterable[str], context: Context) -> dict[str, str]:
     return found
 
 
-def listed(ids: Sequence[str], names: Mapping[str, str], *, most: int, more: int = 0) -> str:
-    """ "Lumen Studio, Blue Fjord and 3 more"; `more` are those that are not even among the ids."""
-    shown = ", ".join(words.shortened(names.get(one) or one) for one in ids[:most])
+def listed(ids: Sequence[str], names: Mapping[str, str], *, most: int, more: int = 0, characters: int = 28) -> str:
+    """ "Lumen Studio, Blue Fjord and 3 more", each name of at most so many characters; `more` are those that are not
+    even among the ids."""
+    shown = ", ".join(words.shortened(names.get(one) or one, characters) for one in ids[:most])
     left = max(0, len(ids) - most) + more
     return shown + (f" and {left:,} more" if left else "")

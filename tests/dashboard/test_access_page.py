@@ -271,8 +271,8 @@ def test_tenants_of_a_row_are_named(open_page: Open, held: services.Services, ta
     assert rows["subject"].tolist() == [ADMIN, "grace@example.com", "Domain example.org"]
     shown = rows["tenants"].tolist()
     assert (shown[0], shown[2]) == ("All", "All")
-    assert all(words.shortened(known[one]) in shown[1] for one in ids[:2])
-    assert shown[1].endswith(f" and {count - 2} more") == (count > 2)
+    assert shown[1].startswith(words.shortened(known[ids[0]], 20))
+    assert shown[1].endswith(f" and {count - 1} more") == (count > 1)
 
 
 def test_behind_a_proxy_no_role_is_given_to_a_group(

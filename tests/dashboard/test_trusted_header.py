@@ -1,6 +1,8 @@
 """The real program behind a proxy that names people in a header."""
 
 from collections.abc import Iterator
+from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
@@ -59,6 +61,20 @@ def test_nobody_is_anybody_without_it(at: Dashboard) -> None:
     signed = {USER: cookie(claims_of("ada@example.com"), at.url)}
     with Wire(at.url, signed) as wire:
         assert wire.open("plan").titles == ["Usage dashboard"], "a sign-in cookie counts for nothing here"
+
+
+def test_one_request_tells_whether_the_header_is_believed(at: Dashboard) -> None:
+    """As docs/sign-in.md has it for curl."""
+    told = {}
+    for header in (HEADER, "X-Forwarded-User"):
+        with closing(HTTPConnection(at.url.removeprefix("http://"), timeout=60)) as connection:
+            connection.request("GET", "/exports/try", headers={header: "ada@example.com"})
+            answer = connection.getresponse()
+            told[header] = (answer.status, answer.read().decode())
+    assert told["X-Forwarded-User"][0] == 401
+    assert "Nobody is signed in" in told["X-Forwarded-User"][1]
+    assert told[HEADER][0] == 403
+    assert "This link is not one of this server's" in told[HEADER][1]
 
 
 def test_a_tab_of_one_person_is_not_carried_on_by_another(at: Dashboard) -> None:
