@@ -116,7 +116,8 @@ def _one(one: Recorded, known: Mapping[str, str], zone: str) -> None:
         st.subheader(words.plain(f"{_title(one.action)}, {when}"), anchor=False)
         st.caption(words.plain(f"{one.who} ({audit_words.role(one.role)})" if one.role else one.who))
         if one.subject:
-            pairs = pd.DataFrame(audit_words.in_full(one.subject, known), columns=["name", "value"])
+            told = [(name, value or None) for name, value in audit_words.in_full(one.subject, known)]
+            pairs = pd.DataFrame(told, columns=["name", "value"])
             columns = {"name": st.column_config.TextColumn("Concerns", width=130), "value": "Value"}
             static_table(pairs, columns=columns, key="audit-subject", alt="What the record concerns, name by name")
 
