@@ -161,6 +161,11 @@ def _by_state(original: BaseException, state: str, timeout_s: float | None) -> U
             f"{_first_line(original)}; name the {_MISSING[state]} that takes its place in the mapping file"
             " (MAPPING_FILE), or run `python -m dashboard migrate`"
         )
+    if state == "42883" and "usage_dashboard." in _first_line(original):
+        return MappingError(
+            f"{_first_line(original)}: the schema usage_dashboard is older than this program; run"
+            " `python -m dashboard migrate`"
+        )
     if not state or state.startswith(_UNAVAILABLE) or state in _REFUSED:
         trouble = trouble_of(str(original))
         is_connecting = isinstance(original, psycopg.OperationalError | psycopg.InterfaceError | OSError)

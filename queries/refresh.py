@@ -97,8 +97,7 @@ def refresh_within(
         added, removed = added + changed[0], removed + changed[1]
         if sum(changed) >= _ANALYZE_FROM_ROWS:
             connection.exec_driver_sql(f"ANALYZE {OUR_SCHEMA}.{one.name}")
-    if is_new:
-        raise_our_walls(connection, [_wall(connection, one) for one in made], READER_ROLE)
+    raise_our_walls(connection, [_wall(connection, one) for one in made], READER_ROLE)
     connection.execute(sa.delete(STATE))
     # As old as the snapshot, by the database's own clock.
     values = {"made_for": purpose, "until": until, "refreshed_at": sa.func.now()}

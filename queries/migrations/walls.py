@@ -106,8 +106,9 @@ def raise_walls(connection: sa.Connection, mapping: Mapping, reader_role: str) -
     """Put up or renew the views and give them and our tables to the reader role, if that role exists, and to whoever
     read through the walls before."""
     readers = _readers(connection, reader_role)
-    views = _renewed(connection, [*_application_walls(connection, mapping), *_OUR_WALLS])
-    _give(connection, (*views, *_OUR_READABLE_TABLES), readers)
+    walls = [*_application_walls(connection, mapping), *_OUR_WALLS]
+    _renewed(connection, walls)
+    _give(connection, (*(one.view for one in walls), *_OUR_READABLE_TABLES), readers)
 
 
 def readable_names(mapping: Mapping) -> list[str]:
@@ -132,15 +133,15 @@ def show_new_schemas(engine: sa.Engine, mapping: Mapping, reader_role: str) -> b
 
 
 def raise_our_walls(connection: sa.Connection, walls: Sequence[Wall], reader_role: str) -> None:
-    """The same for walls before tables of our own that are not always there."""
-    _give(connection, _renewed(connection, walls), _readers(connection, reader_role))
+    """Put up those that are not there, or were built in another way, before tables of our own that come and go."""
+    if made := _renewed(connection, walls):
+        _give(connection, made, _readers(connection, reader_role))
 
 
 def _renewed(connection: sa.Connection, walls: Sequence[Wall]) -> list[str]:
+    """The names of those that were made, or made anew."""
     quote = connection.dialect.identifier_preparer
-    for wall in walls:
-        _renew(connection, quote, wall)
-    return [wall.view for wall in walls]
+    return [wall.view for wall in walls if _renew(connection, quote, wall)]
 
 
 def take_down(connection: sa.Connection, mapping: Mapping) -> None:
@@ -172,11 +173,11 @@ def _source(table: sa.Table) -> str:
     return f"{quoted(table.schema)}.{quoted(table.name)}"
 
 
-def _renew(connection: sa.Connection, quote: IdentifierPreparer, wall: Wall) -> None:
+def _renew(connection: sa.Connection, quote: IdentifierPreparer, wall: Wall) -> bool:
     view = f"{quote.quote(OUR_SCHEMA)}.{quote.quote(wall.view)}"
     described = connection.scalar(sa.text("SELECT obj_description(to_regclass(:view), 'pg_class')"), {"view": view})
     if described == wall.comment:
-        return
+        return False
     tenant, only = quote.quote(wall.tenant_column), f"{wall.only} AND " if wall.only else ""
     statement = (
         f"CREATE OR REPLACE VIEW {view} WITH (security_barrier = true) AS"  # noqa: S608 - identifiers from the catalog, quoted
@@ -198,6 +199,7 @@ def _renew(connection: sa.Connection, quote: IdentifierPreparer, wall: Wall) -> 
         connection.exec_driver_sql(f"DROP VIEW {view}")
         connection.exec_driver_sql(statement)
     connection.exec_driver_sql(f"COMMENT ON VIEW {view} IS '{wall.comment}'")
+    return True
 
 
 def _readers(connection: sa.Connection, reader_role: str) -> Sequence[str]:

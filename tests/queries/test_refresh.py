@@ -6,6 +6,7 @@ from typing import Any
 
 import psycopg
 import pytest
+import sqlalchemy as sa
 from psycopg import sql
 from typer.testing import CliRunner
 
@@ -13,6 +14,8 @@ from dashboard.cli import app
 from queries import refresh as refreshing
 from queries.aggregates import NAMES
 from queries.catalog import usage
+from queries.database import driver_url
+from queries.errors import MappingError
 from queries.mapping import prisma_mapping
 from queries.period import Period
 from queries.query import Result
@@ -150,3 +153,27 @@ def test_the_command_refreshes_and_says_what_it_did(owner_url: str, monkeypatch:
     assert "0 rows added, 0 removed" in " ".join(again.output.split())
     rebuilt = CliRunner().invoke(app, ["refresh", "--rebuild"])
     assert ": 0 rows" not in rebuilt.output
+
+
+def test_walls_of_an_older_release_are_put_up_anew_and_the_sums_stay(owner_url: str, reader_url: str) -> None:
+    engine = sa.create_engine(driver_url(owner_url), poolclass=sa.NullPool)
+    refresh(engine, prisma_mapping(), NOW)
+    with psycopg.connect(owner_url) as owner:
+        # One that shows nobody anything, as another release may have built it.
+        owner.execute("CREATE OR REPLACE VIEW usage_dashboard.our_usage_day AS SELECT * FROM usage_dashboard.usage_day")
+        owner.execute("COMMENT ON VIEW usage_dashboard.our_usage_day IS 'usage-dashboard wall 1, columns'")
+    again = refresh(engine, prisma_mapping(), NOW)
+    assert again is not None
+    assert (again.added_rows, again.removed_rows) == (0, 0)
+    with psycopg.connect(reader_url) as reader:
+        assert counted(reader, "our_usage_day") == 0
+        reader.execute("SELECT set_config('usage_dashboard.tenants', 'all', true)")
+        assert counted(reader, "our_usage_day") > 0
+
+
+def test_a_schema_of_an_older_release_is_said_with_what_mends_it(owner_url: str) -> None:
+    engine = sa.create_engine(driver_url(owner_url), poolclass=sa.NullPool)
+    with psycopg.connect(owner_url) as owner:
+        owner.execute("DROP FUNCTION usage_dashboard.planned_tenants() CASCADE")
+    with pytest.raises(MappingError, match=r"older than this program; run `python -m dashboard migrate`"):
+        refresh(engine, prisma_mapping(), NOW)
