@@ -43,6 +43,9 @@ def tenant_ids(subject: Subject) -> list[str]:
 
 
 def role(name: str) -> str:
+    """A role in the pages' words; a dash for somebody without one."""
+    if not name:
+        return "–"
     return next((title for known, title in ROLE_NAMES.items() if known == name), words.one_line(name))
 
 

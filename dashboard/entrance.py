@@ -107,8 +107,8 @@ def _ways_in(admission: Admission) -> None:
     asked = words.plain(_whom_to_ask(admission))
     if admission.mode == "header":
         st.info(
-            "**You are not signed in.** This request did not come through the proxy that signs people in. Open the"
-            " dashboard by its public address; whoever runs this server finds in its log where it came from.",
+            "**You are not signed in.** This request carries no sign-in of the proxy that signs people in. Open"
+            " the dashboard by its public address.",
             icon=":material/lock:",
         )
         st.caption(f"If that does not help, ask {asked}.")

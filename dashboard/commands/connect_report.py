@@ -208,9 +208,12 @@ def show_next_steps(out: Path) -> None:
     lines = (
         "Next:",
         f"  1. Look through {out}; correct what is not so, and keep it with your code.",
-        f"  2. {named}python -m dashboard grant-sql   # SQL for a role that reads these columns and nothing else",
-        f"  3. {named}DIRECT_URL=... python -m dashboard migrate   # our own schema, and the walls between tenants",
-        f"  4. {named}DATABASE_URL=... python -m dashboard run",
+        f"  2. {named}DIRECT_URL=postgresql://usage_dashboard_owner@... python -m dashboard grant-sql"
+        "   # SQL for two roles: one that reads, and one that owns our own schema",
+        f"  3. {named}DATABASE_URL=... DIRECT_URL=... python -m dashboard migrate   # as those: schema and walls",
+        f"  4. {named}DATABASE_URL=... DIRECT_URL=... USAGE_DASHBOARD_AUTH=none python -m dashboard run"
+        "   # none: on a laptop",
+        "Each step is explained in docs/connect.md, from step 3 on.",
     )
     Console(highlight=False, soft_wrap=True).print("\n".join(lines), markup=False)
 

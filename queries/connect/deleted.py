@@ -29,7 +29,10 @@ _LEFT: Mapping[str, str] = {
 }
 # A balance or a plan that is a column of the tenant's own table goes with the tenant.
 _OF_TENANTS = ("organization", "user", "membership")
-_COSTS = {True: "what they cost stays in the ledger", False: "what they cost is in no sum, there being no ledger"}
+_COSTS = {
+    True: "what they cost stays in the ledger",
+    False: "what they cost is in no sum while no ledger is mapped",
+}
 
 
 def leave_deleted_out(ground: Ground, drafts: Iterable[Draft], *, has_ledger: bool) -> None:

@@ -15,13 +15,14 @@ from queries.connect.matching import best_field, described
 from queries.connect.names import words
 from queries.connect.needed import ask_what_is_needed, key
 from queries.connect.roles import HAS, Candidate
-from queries.connect.shape import text_literal
+from queries.connect.shape import NUMBERS, text_literal
 from queries.connect.tenancy import tenant_column
 from queries.connect.values import STATUS, Meanings, are_kinds, meanings, numbered
 from queries.connect.vocabulary import MEDIA
 from queries.errors import ConnectError
 
 _MONEY = ("cost", "price", "usd", "amount")
+_CREDITS = ("credit", "token", "coin", "point")
 
 
 def generations(ground: Ground, candidates: Iterable[Candidate]) -> tuple[Draft, Meanings]:
@@ -187,18 +188,23 @@ def _credits(ground: Ground, draft: Draft) -> Found | None:
         return Found(f"{answered:f}::{_number_type(answered)}", f"each costs {answered}, as answered")
     found = exact_number(draft, simple(ground, draft, "credits_used"))
     if found is None:
-        ground.ask(
-            Question(
-                ("credits",),
-                f"{draft.relation.label} has no column of credits. What does a generation cost? A number, or none",
-                best=NONE,
-            )
-        )
+        said = f"No column of {draft.relation.label} is known to say what a generation cost.{_could_be(draft)}"
+        ground.ask(Question(("credits",), f"{said} What does each cost? A number, or none", best=NONE))
         return None
     name = found.shown[1] if found.shown is not None else ""
-    if set(_MONEY) & set(words(name)) and not {"credit", "token", "coin", "point"} & set(words(name)):
+    if set(_MONEY) & set(words(name)) and not set(_CREDITS) & set(words(name)):
         draft.notes.append(f'credits are the amount in "{name}"')
     return found
+
+
+def _could_be(draft: Draft) -> str:
+    """The numbers that may be meant, and how to say so: this question takes no column's name."""
+    able = [
+        one.name for one in draft.relation.fields if one.kind in NUMBERS and set(words(one.name)) & {*_MONEY, *_CREDITS}
+    ]
+    if not able:
+        return ""
+    return f' If {" or ".join(able)} does, answer [columns.generation] credits_used = "{able[0]}" in the file.'
 
 
 def _per_type(draft: Draft, prices: dict[str, Any]) -> Found:

@@ -106,7 +106,7 @@ def test_what_is_not_known_is_asked_and_answered(run: Run, empty_database_url: s
     code, said = run(empty_database_url, "--out", "other.toml", typed="much\n3\n")
     assert code == 0, said
     assert "'much', which is no number of credits" in flat(said)
-    assert "What does a generation cost?" in said
+    assert "known to say what a generation cost. What does each cost?" in flat(said)
     select = load_mapping(tmp_path / "other.toml").tables["generation"].select
     assert select is not None
     assert "3::integer AS credits_used" in select

@@ -57,7 +57,7 @@ def test_nobody_is_anybody_without_it(at: Dashboard) -> None:
     ):
         seen = opened(at, "plan", *headers)
         assert seen.titles == ["Usage dashboard"]
-        assert "did not come through the proxy" in seen.text
+        assert "carries no sign-in of the proxy" in seen.text
     signed = {USER: cookie(claims_of("ada@example.com"), at.url)}
     with Wire(at.url, signed) as wire:
         assert wire.open("plan").titles == ["Usage dashboard"], "a sign-in cookie counts for nothing here"

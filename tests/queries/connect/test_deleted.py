@@ -62,7 +62,7 @@ def test_each_table_is_asked_for_by_its_name(empty_database_url: str) -> None:
         "projects": "count",
     }
     assert "stay in Credit burn, Timelines and Statements, under their ids" in questions["deleted.teams"].text
-    assert "there being no ledger" in questions["deleted.jobs"].text
+    assert "while no ledger is mapped" in questions["deleted.jobs"].text
 
 
 @pytest.mark.parametrize(

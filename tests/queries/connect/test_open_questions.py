@@ -109,6 +109,17 @@ def test_what_generations_cannot_be_without_is_asked_before_what_has_a_guess() -
     assert (first.path, second.path) == (("columns", "generation", "created_at"), ("credits",))
 
 
+def test_a_number_that_may_be_the_cost_is_named_with_the_answer_that_takes_it() -> None:
+    shape = prisma_shape(
+        EVENT.format("id Int @id", "userId Int\n createdAt DateTime\n priceCredits Int").replace("credits", "n")
+    )
+    (asked,) = [one for one in propose(shape, NoRows(), Answers()).questions if one.path == ("credits",)]
+    said = asked.text.partition("answer ")[2].partition(" in the file")[0]
+    assert said == '[columns.generation] credits_used = "priceCredits"'
+    answered = propose(shape, NoRows(), answers_of(tomllib.loads(said.replace("] ", "]\n"))))
+    assert answered.drafts["generation"].columns["credits_used"].column == "priceCredits"  # type: ignore[union-attr]
+
+
 @pytest.mark.parametrize("column", ["created_at", "tenant_id"])
 def test_an_answer_that_there_is_none_of_what_generations_need_is_refused(column: str) -> None:
     shape = prisma_shape(EVENT.format("id Int @id", "who Int\n wanted DateTime"))
