@@ -31,8 +31,8 @@ _PAGER = "access_page"
 # What became of the last click is said below the button, in the card that it is in: above, it would move the button
 # away from the next click when it goes.
 _SAID = "access_said"
-# What fits into the column together with how many more there are; a click on the row names all.
-_MOST_NAMED, _LONGEST_NAME = 1, 20
+# What fits into the column, alone and together with how many more there are; a click on the row names all.
+_MOST_NAMED, _LONGEST_ALONE, _LONGEST_NAME = 1, 24, 15
 _ALL, _SOME = "All tenants", "Some tenants"
 
 
@@ -332,7 +332,8 @@ def _subject(rule: Rule) -> str:
 def _tenants(rule: Rule, known: Mapping[str, str]) -> str:
     if rule.tenants is None:
         return "All"
-    return names.listed(rule.tenants, known, most=_MOST_NAMED, characters=_LONGEST_NAME)
+    characters = _LONGEST_ALONE if len(rule.tenants) <= _MOST_NAMED else _LONGEST_NAME
+    return names.listed(rule.tenants, known, most=_MOST_NAMED, characters=characters)
 
 
 def _columns(zone: str) -> dict[str, Any]:

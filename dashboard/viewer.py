@@ -285,6 +285,8 @@ def hidden_prompts() -> str:
     """Why prompts are not shown to who is looking."""
     if current().admission is None:
         return f"hidden for the role {ROLE_NAMES[role()].lower()}"
+    if not any(one.may_read_prompts for one in viewer().grants):
+        return "hidden: reading them is a right of its own, which nobody has given you"
     return "hidden: reading them is a right of its own, and yours does not cover all tenants that are shown here"
 
 

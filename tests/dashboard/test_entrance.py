@@ -12,7 +12,9 @@ from dashboard.admission import Admission, Oidc, Provider
 from dashboard.viewer import Viewer
 from queries.access import Grant, Identity, Rule
 from queries.access_book import AccessBook, NoRules
+from queries.catalog import tenants
 from queries.errors import DatabaseUnavailableError, NotFoundError
+from queries.runner import Context
 from queries.scope import Scope
 from tests.dashboard.conftest import ROOT, SECONDS, said_by
 from tests.signing.cookies import SECRET, claims_of
@@ -279,6 +281,23 @@ def test_each_role_brings_its_own_tenants() -> None:
         assert not both.may_open(page)
         with pytest.raises(NotFoundError):
             both.at(page)
+
+
+@pytest.mark.parametrize(
+    ("with_prompts", "why"),
+    [(False, "which nobody has given you"), (True, "and yours does not cover all tenants that are shown here")],
+)
+def test_where_prompts_are_hidden_it_is_said_why(
+    open_as: Open, roles: Roles, signing_in: services.Services, with_prompts: bool, why: str
+) -> None:
+    choices = tenants.tenant_choices(ALL, search="", limit=2)
+    one, other = signing_in.runner.run(choices, Context(ALL)).frame["tenant_id"]
+    roles.rules.append(Rule("email", "ada@example.com", "account_manager", (one,), with_prompts))
+    roles.rules.append(Rule("domain", "example.com", "account_manager", (other,)))
+    app = open_as("ada@example.com", "tenant")
+    app.query_params.update({"tenant": other, "tab": "Generations"})
+    app.run()
+    assert f"Prompts and images are hidden: reading them is a right of its own, {why}." in said_by(app)
 
 
 def test_prompts_are_read_where_every_tenant_shown_is_given_with_them() -> None:
